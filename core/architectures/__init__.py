@@ -1,0 +1,33 @@
+"""Networks to choose from. A new one is one file and one line in ARCHITECTURES.
+
+Each has `Options`, a dataclass whose fields the Train page draws as widgets, with
+`check(image_size)` that raises UserError for what cannot be built, and `build(image_size, options)`,
+an uncompiled keras.Model: (size, size, 1) uint8 in, one sigmoid unit out, its last feature map
+named "features".
+"""
+
+import dataclasses
+from typing import Any
+
+from core.architectures import simple_cnn
+from core.errors import UserError
+from core.settings import TrainSettings, from_values, parse
+
+ARCHITECTURES = {"simple_cnn": simple_cnn}
+
+
+def options_of(settings: TrainSettings) -> Any:
+    """The checked `Options` of the settings' architecture. Raises UserError."""
+    if settings.architecture not in ARCHITECTURES:
+        raise UserError(
+            f"There is no architecture {settings.architecture!r}.", fix=f"Choose one of: {', '.join(ARCHITECTURES)}."
+        )
+    options = from_values(ARCHITECTURES[settings.architecture].Options, settings.options)
+    options.check(settings.image_size)
+    return options
+
+
+def parsed(architecture: str, texts: dict[str, Any]) -> dict[str, Any]:
+    """Options as entered, with lists of numbers given as text turned into numbers. Raises UserError."""
+    fields = {field.name: field for field in dataclasses.fields(ARCHITECTURES[architecture].Options)}
+    return {name: parse(fields[name], value) if isinstance(value, str) else value for name, value in texts.items()}

@@ -1,0 +1,83 @@
+"""Train, validation and test: drawn by patient, so that no child is on both sides."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from core.data.sample import CLASS_NAMES
+from core.errors import UserError
+
+PARTS = ("train", "validation", "test")
+# A film in an official training folder whose patient also sits in the official test part.
+LEFT_OUT = "left out"
+
+
+def split(
+    table: Mapping[str, list],
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    recorded: Mapping[str, str] | None = None,
+) -> np.ndarray:
+    """The part of every film: (n,) of "train", "validation", "test" or "left out".
+
+    table: columns of a prepared set. An official test part stays the test part, and official train
+    and val are pooled; where there is no official test part, one is drawn. Patients are drawn
+    within each class and subtype until the wanted share of films is reached. recorded: parts that
+    patients had in an earlier split and keep. Repeatable for a seed.
+    """
+    patients = np.asarray(table["patient"], dtype=object)
+    official_test = np.asarray(table["split"], dtype=object) == "test"
+    parts = np.full(len(patients), "train", dtype=object)
+    parts[np.isin(patients, patients[official_test])] = LEFT_OUT
+    parts[official_test] = "test"
+
+    known = np.array([(recorded or {}).get(patient, "") for patient in patients], dtype=object)
+    free = parts == "train"
+    parts[free & (known != "")] = known[free & (known != "")]
+    free &= known == ""
+    shares = {"validation": validation_fraction}
+    if not official_test.any():
+        shares["test"] = test_fraction
+    random = np.random.default_rng(seed)
+    for stratum in _strata(table, patients, free):
+        _draw(parts, patients, stratum, shares, random)
+    return parts
+
+
+def _strata(table: Mapping[str, list], patients: np.ndarray, free: np.ndarray) -> list[np.ndarray]:
+    """Film indices of each class and subtype; a patient with several lies where the first film does."""
+    stratum_of: dict[str, tuple[int, str]] = {}
+    members: dict[tuple[int, str], list[int]] = {}
+    for film in np.flatnonzero(free):
+        stratum = stratum_of.setdefault(patients[film], (table["label"][film], table["subtype"][film]))
+        members.setdefault(stratum, []).append(film)
+    return [np.array(members[stratum]) for stratum in sorted(members)]
+
+
+def _draw(
+    parts: np.ndarray, patients: np.ndarray, films: np.ndarray, shares: dict[str, float], random: np.random.Generator
+) -> None:
+    names, patient_of_film = np.unique(patients[films].astype(str), return_inverse=True)
+    films_of_patient = np.bincount(patient_of_film)
+    order = random.permutation(len(names))
+    reached = np.cumsum(films_of_patient[order])
+    begin, wanted = 0, 0.0
+    for part, share in shares.items():
+        wanted += share * len(films)
+        # The cut that comes nearest, but at least one patient where there are enough to go round.
+        end = int(np.argmin(np.abs(reached - wanted))) + 1
+        end = max(end, begin + 1) if len(names) > len(shares) else begin
+        parts[films[np.isin(patient_of_film, order[begin:end])]] = part
+        begin = end
+
+
+def check_trainable(parts: np.ndarray, labels: np.ndarray) -> None:
+    """Raises UserError if the training or the validation part lacks a class."""
+    for part in ("train", "validation"):
+        for label, name in enumerate(CLASS_NAMES):
+            if not ((parts == part) & (labels == label)).any():
+                raise UserError(
+                    f"The {part} part holds no {name} film: there are too few patients to share out.",
+                    fix="Add films of more patients, or raise the part's share.",
+                )

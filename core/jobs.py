@@ -1,0 +1,172 @@
+"""Long work in a process of its own, which outlives the tab and the server that asked for it.
+
+A job is a folder: `lock` (held by the worker as long as it lives), `status.json` and `log.txt`.
+"""
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core import workspace
+from core.errors import UserError
+
+OPEN_STATES = ("starting", "preparing", "training", "evaluating")
+FINAL_STATES = ("finished", "stopped", "failed")
+START_SECONDS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Where a job stands.
+
+    state: one of OPEN_STATES or FINAL_STATES; "interrupted" is what `status` makes of an open
+    state whose worker is gone. done, total: of the present stage. error, fix: of a failed job; ours:
+    whether the fault is the program's. started, updated: seconds since the epoch. details: figures of the worker's own.
+    """
+
+    state: str = "starting"
+    done: int = 0
+    total: int = 0
+    error: str = ""
+    fix: str = ""
+    ours: bool = False
+    started: float = 0.0
+    updated: float = 0.0
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def launch(folder: Path, arguments: list[str]) -> None:
+    """Starts `python -m core.cli ARGUMENTS` as the folder's worker and waits until it holds the lock.
+
+    Raises UserError if a worker is at work there already, or if the disk refuses.
+    """
+    workspace.make_folder(folder)
+    if is_alive(folder):
+        raise UserError("This work is already under way.", fix="Wait for it to end.")
+    write_status(folder, Status(started=time.time()))
+    with workspace.writing(folder), (folder / "log.txt").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core.cli", *arguments],
+            cwd=workspace.PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not is_alive(folder) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def working(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock and writes down how the work ends.
+
+    What goes wrong inside is recorded as "failed" and raised on.
+    """
+    workspace.make_folder(folder)
+    with workspace.writing(folder):
+        lock = FileLock(folder / "lock", timeout=5)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UserError("Another process is at work on this.", fix="Wait for it to end.") from None
+    with lock:
+        try:
+            yield
+        except BaseException as error:
+            _record_failure(folder, error)
+            raise
+
+
+def _record_failure(folder: Path, error: BaseException) -> None:
+    ours = not isinstance(error, UserError | KeyboardInterrupt)
+    if isinstance(error, UserError):
+        what, fix = error.what, error.fix
+    elif isinstance(error, KeyboardInterrupt):
+        what, fix = "The work was interrupted at the keyboard.", "Resume it or start it again."
+    else:
+        what = f"The work ended with an error of ours: {type(error).__name__}."
+        fix = "The log says more; please report it."
+        with contextlib.suppress(OSError), (folder / "log.txt").open("a") as log:
+            traceback.print_exception(error, file=log)
+    # A full disk may refuse this note too; the free lock then says "interrupted".
+    with contextlib.suppress(UserError):
+        update(folder, state="failed", error=what, fix=fix, ours=ours)
+
+
+def folder_for(name: str) -> Path:
+    """Where a job of that name keeps its status."""
+    return workspace.root() / "jobs" / name
+
+
+def is_alive(folder: Path) -> bool:
+    """True while a worker holds the folder's lock."""
+    lock = folder / "lock"
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def status(folder: Path) -> Status:
+    """The job's present state; an open one whose worker is gone is "interrupted"."""
+    # The lock first: a worker that ends in between has then already written its last word.
+    alive = is_alive(folder)
+    stored = workspace.read_json(folder / "status.json", {})
+    known = {field.name for field in dataclasses.fields(Status)}
+    found = Status(**{name: value for name, value in stored.items() if name in known})
+    if found.state in OPEN_STATES and not alive:
+        return dataclasses.replace(found, state="interrupted")
+    return found
+
+
+def is_open(status: Status) -> bool:
+    """True while the work goes on."""
+    return status.state in OPEN_STATES
+
+
+def write_status(folder: Path, status: Status) -> None:
+    """Replaces status.json atomically."""
+    workspace.write_json(folder / "status.json", dataclasses.asdict(status))
+
+
+def update(folder: Path, **changes: Any) -> None:
+    """Changes some fields of the stored status."""
+    stored = workspace.read_json(folder / "status.json", {"started": time.time()})
+    workspace.write_json(folder / "status.json", stored | changes | {"updated": time.time()})
+
+
+class Meter:
+    """Writes progress into the status, at most every half second."""
+
+    def __init__(self, folder: Path, state: str):
+        self.folder = folder
+        self.state = state
+        self.written = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.written >= 0.5 or done == total:
+            self.written = now
+            update(self.folder, state=self.state, done=done, total=total)
+
+
+def lower_priority() -> None:
+    """Lets the dashboard answer first while this process works."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(10)

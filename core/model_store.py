@@ -1,0 +1,130 @@
+"""Models with their cards: those promoted to models/, and those that runs left behind.
+
+models/<name>/ holds model.keras, card.json, card.md and split.json.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from core import runs, workspace
+from core.errors import UserError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+NOTICE = "Research demonstration, not a medical device."
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredModel:
+    """A model file and what is known about it. card: see `core.training` for its fields."""
+
+    name: str
+    file: Path
+    card: dict[str, Any]
+
+    @property
+    def split(self) -> dict[str, str]:
+        """{patient: part} of the films the model was made with."""
+        return workspace.read_json(self.file.parent / "split.json", {})
+
+
+def models_folder() -> Path:
+    """models/ in the project, or PNEUMOSCOPE_MODELS."""
+    return Path(os.environ.get("PNEUMOSCOPE_MODELS") or workspace.PROJECT / "models").absolute()
+
+
+def promoted() -> list[StoredModel]:
+    """The models in models/, the latest promoted first; the first is the default."""
+    folders = sorted(models_folder().iterdir()) if models_folder().is_dir() else []
+    found = [
+        StoredModel(folder.name, folder / "model.keras", card)
+        for folder in folders
+        if not folder.name.startswith(".") and (card := workspace.read_json(folder / "card.json"))
+    ]
+    return sorted(found, key=lambda model: model.card.get("promoted", ""), reverse=True)
+
+
+def find(name: str) -> StoredModel:
+    """The promoted model or the run of that name, whole and unchanged. Raises UserError."""
+    for file, card_file in (
+        (models_folder() / name / "model.keras", models_folder() / name / "card.json"),
+        (runs.runs_folder() / name / "best.keras", runs.runs_folder() / name / "card.json"),
+    ):
+        card = workspace.read_json(card_file) if Path(name).name == name else None
+        if card:
+            if not file.is_file() or file_hash(file) != card["sha256"]:
+                raise UserError(
+                    f"The file of model {name} is missing or is not the one its card was written for.",
+                    fix="Promote the run again, or choose another model.",
+                )
+            return StoredModel(name, file, card)
+    raise UserError(
+        f"There is no model or run with a model named {name!r}.", fix="`models list` and `runs list` show the names."
+    )
+
+
+def promote(run_name: str, name: str) -> StoredModel:
+    """Copies a run's best model to models/NAME. Raises UserError if the name is taken or odd."""
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is no name for a model.", fix="Use up to 60 small letters, digits, dots, dashes and underscores."
+        )
+    source = find(runs.get(run_name).name)
+    target = models_folder() / name
+    if target.exists():
+        raise UserError(
+            f"There is a model named {name} already.", fix="Choose another name or remove that model first."
+        )
+    unfinished = target.with_name(f".{name}.{os.getpid()}.part")
+    workspace.make_folder(unfinished)
+    try:
+        with workspace.writing(target):
+            shutil.copyfile(source.file, unfinished / "model.keras")
+            workspace.write_json(unfinished / "split.json", source.split)
+            card = source.card | {"name": name, "promoted": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"}
+            workspace.write_json(unfinished / "card.json", card)
+            (unfinished / "card.md").write_text(card_text(card))
+            unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return StoredModel(name, target / "model.keras", card)
+
+
+def remove(name: str) -> None:
+    """Deletes a promoted model for good. Raises UserError if there is none."""
+    if name not in {model.name for model in promoted()}:
+        raise UserError(f"There is no promoted model {name!r}.", fix="`models list` shows the names.")
+    with workspace.writing(models_folder() / name):
+        shutil.rmtree(models_folder() / name)
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal digits."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def card_text(card: dict[str, Any]) -> str:
+    """The card as Markdown, for people."""
+    data, settings = card["data"], card["settings"]
+    lines = [
+        f"# {card['name']}",
+        "",
+        f"**{NOTICE}**",
+        "",
+        f"- Network: {card['architecture']} with {card['parameters']:,} parameters, films of "
+        f"{card['image_spec']['size']} × {card['image_spec']['size']} pixels ({card['image_spec']['framing']})",
+        f"- Made from: {data['name']}{' (SYNTHETIC)' if data['synthetic'] else ''}: "
+        + ", ".join(f"{count:,} films for {part}" for part, count in data["films"].items()),
+        f"- Training: epoch {card['best_epoch']} of {settings['epochs']}, {settings['optimizer']} at "
+        f"{settings['learning_rate']:g}, batches of {settings['batch_size']}, seed {settings['seed']}",
+        f"- Calibration: temperature {card['calibration']['temperature']:.3f}, fitted on the validation part",
+        f"- Operating point: {card['operating_point']['rule']}",
+        f"- SHA-256: `{card['sha256']}`",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,79 @@
+"""One film in, one answer out: the same on the page and the command line."""
+
+import dataclasses
+import os
+import threading
+import time
+from typing import Any, Self
+
+import numpy as np
+
+from core import calibration, images, model_store
+from core.images import ImageSpec
+
+BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The model's answer to one film.
+
+    verdict: suggests_pneumonia or suggests_normal (uncertain and not_a_chest_film are for models
+    with a gate). probability: calibrated, in [0, 1]. chest_film: None, for the model has no gate.
+    film: (size, size) uint8, as the model saw it.
+    """
+
+    verdict: str
+    probability: float
+    threshold: float
+    chest_film: bool | None
+    milliseconds: float
+    film: np.ndarray
+
+
+class Predictor:
+    """A loaded model with its card. Threads may share it."""
+
+    def __init__(self, name: str, card: dict[str, Any], model: Any):
+        import tensorflow as tf
+
+        self.name = name
+        self.card = card
+        self.spec = ImageSpec(**card["image_spec"])
+        self.threshold = card["operating_point"]["threshold"]
+        self._lock = threading.Lock()
+        size = self.spec.size
+        # A fixed signature: one graph for any number of films, where model.predict would take 10 times as long.
+        self._call = tf.function(
+            lambda films: model(films, training=False),
+            input_signature=[tf.TensorSpec((None, size, size, 1), tf.uint8)],
+        )
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """The promoted model or run of that name. Raises UserError if it is missing or changed."""
+        stored = model_store.find(name)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import keras
+
+        return cls(name, stored.card, keras.models.load_model(stored.file, compile=False, safe_mode=True))
+
+    def predict(self, data: bytes) -> Prediction:
+        """The answer to one film, given as the bytes of its file. Raises UserError if it is no picture."""
+        begin = time.perf_counter()
+        film = images.standardise(data, self.spec)
+        probability = float(self.probabilities(film[None])[0])
+        verdict = "suggests_pneumonia" if probability >= self.threshold else "suggests_normal"
+        milliseconds = (time.perf_counter() - begin) * 1000
+        return Prediction(verdict, probability, self.threshold, None, milliseconds, film)
+
+    def probabilities(self, films: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities of pneumonia.
+
+        films: (n, size, size) uint8, standardised by this model's spec. Returns (n,) in [0, 1].
+        """
+        scores = []
+        with self._lock:
+            for begin in range(0, len(films), BATCH):
+                scores.append(self._call(films[begin : begin + BATCH][..., None]).numpy()[:, 0])
+        return calibration.calibrate(np.concatenate(scores), self.card["calibration"]["temperature"])

@@ -1,0 +1,148 @@
+"""What a training run is asked to do: typed, checked, and readable as JSON."""
+
+import dataclasses
+import math
+import typing
+from typing import Any, Self
+
+from core.errors import UserError
+
+
+def option(
+    default: Any,
+    label: str,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field that knows its label, its explanation and its range.
+
+    The Train page draws its widget from this, and `check` holds values to it.
+    """
+    metadata = {"label": label, "help": help, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check(values: Any) -> None:
+    """Holds every `option` of a dataclass to its type, range and choices; UserError otherwise."""
+    for field in dataclasses.fields(values):
+        if "label" in field.metadata:
+            _check_value(field, getattr(values, field.name))
+
+
+def _check_value(field: dataclasses.Field, value: Any) -> None:
+    if field.type == tuple[int, ...]:
+        if not value:
+            raise UserError(f"{field.name} is empty.", fix="Give at least one whole number, such as 32,64,128.")
+        for item in value:
+            _check_number(field, item, int)
+    elif choices := field.metadata["choices"]:
+        if value not in choices:
+            raise UserError(f"{field.name} is {value!r}.", fix=f"Choose one of: {', '.join(choices)}.")
+    elif field.type in (int, float):
+        _check_number(field, value, field.type)
+
+
+def _check_number(field: dataclasses.Field, value: Any, kind: type) -> None:
+    low, high = field.metadata["low"], field.metadata["high"]
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if fits and kind is int:
+        fits = value == int(value)
+    if not fits or not low <= value <= high:
+        word = "a whole number" if kind is int else "a number"
+        raise UserError(f"{field.name} is {value!r}.", fix=f"Give {word} from {low:g} to {high:g}.")
+
+
+def parse(field: dataclasses.Field, text: str) -> Any:
+    """A value for the field from command-line text. Raises UserError if it does not read as one."""
+    try:
+        if field.type == tuple[int, ...]:
+            return tuple(int(part) for part in text.split(","))
+        return field.type(text)
+    except ValueError:
+        example = "32,64,128" if field.type == tuple[int, ...] else f"{field.default}"
+        raise UserError(f"{field.name} is {text!r}.", fix=f"Give a value such as {example}.") from None
+
+
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+CLASS_WEIGHTINGS = ("none", "balanced")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """Everything that decides a run, apart from the files it reads.
+
+    data: "phantoms" or a folder. options: the architecture's own, checked by its `Options`.
+    Raises UserError on construction if a value is out of range.
+    """
+
+    data: str = "phantoms"
+    architecture: str = "simple_cnn"
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    epochs: int = option(10, "Epochs", "How many times the network sees every training film.", low=1, high=1000)
+    batch_size: int = option(
+        32, "Batch size", "Films looked at together before the weights move once.", low=1, high=1024
+    )
+    image_size: int = option(
+        150, "Image size (pixels)", "Every film is resized to a square of this side.", low=16, high=1024
+    )
+    optimizer: str = option("adam", "Optimiser", "The rule that moves the weights.", choices=OPTIMIZERS)
+    learning_rate: float = option(0.001, "Learning rate", "How far the weights move at each step.", low=1e-7, high=1.0)
+    class_weighting: str = option(
+        "none",
+        "Class weighting",
+        "“balanced” lets the rarer class count more, so that both weigh the same.",
+        choices=CLASS_WEIGHTINGS,
+    )
+    validation_fraction: float = option(
+        0.15,
+        "Validation share",
+        "Share of the films, by patient, kept aside to watch the training.",
+        low=0.02,
+        high=0.6,
+    )
+    test_fraction: float = option(
+        0.15,
+        "Test share",
+        "Share of the films, by patient, kept for the final judgement. Unused where the data set "
+        "brings an official test part.",
+        low=0.02,
+        high=0.6,
+    )
+    seed: int = option(0, "Seed", "Fixes every random choice, so that a run can be repeated.", low=0, high=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.validation_fraction + self.test_fraction > 0.8:
+            raise UserError(
+                f"validation_fraction and test_fraction leave only "
+                f"{1 - self.validation_fraction - self.test_fraction:.0%} of the films for training.",
+                fix="Lower them: together they may take 80 % at the most.",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that JSON can hold; `from_json` reads it back equal."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Settings from a dict. Raises UserError on an unknown name."""
+        return from_values(cls, values)
+
+
+T = typing.TypeVar("T")
+
+
+def from_values(kind: type[T], values: dict[str, Any]) -> T:
+    """An instance of a settings dataclass from plain JSON values; UserError names an unknown key."""
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    for name in values:
+        if name not in known:
+            raise UserError(f"There is no setting {name!r}.", fix=f"Known settings: {', '.join(known)}.")
+    typed = {
+        name: tuple(value) if known[name].type == tuple[int, ...] and isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return kind(**typed)

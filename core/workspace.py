@@ -1,0 +1,60 @@
+"""Where prepared data and runs live, and how files are written there."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def root() -> Path:
+    """The workspace folder: PNEUMOSCOPE_WORKSPACE, or workspace/ in the project."""
+    return Path(os.environ.get("PNEUMOSCOPE_WORKSPACE") or PROJECT / "workspace").absolute()
+
+
+@contextlib.contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turns a disk that is full, read-only or out of reach into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{place} cannot be written: {error.strerror or error}.",
+            fix="Free some space, or point PNEUMOSCOPE_WORKSPACE at a folder you may write to.",
+        ) from error
+
+
+def make_folder(folder: Path) -> Path:
+    """Creates the folder and its parents. Raises UserError if that is impossible."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes beside, then replaces: a reader sees the old file or the new one, whole."""
+    write_bytes(path, json.dumps(value, indent=1).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Atomic write of one file. Raises UserError if the disk refuses."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with writing(path):
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def read_json(path: Path, default: Any = None) -> Any:
+    """The file's content, or the default where it is missing or not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return default

@@ -1,0 +1,1 @@
+"""The screen: a Streamlit app over `core`."""

@@ -1,0 +1,16 @@
+"""Builds the navigation from PAGES; run by `streamlit run dashboard/app.py`."""
+
+import streamlit as st
+
+from core.model_store import NOTICE
+from dashboard.app_pages import PAGES
+
+st.set_page_config(page_title="PneumoScope", page_icon=":material/pulmonology:", layout="wide")
+pages = [
+    st.Page(f"app_pages/{page.script}", title=page.title, icon=page.icon, help=page.help, default=name == "overview")
+    for name, page in PAGES.items()
+]
+chosen = st.navigation(pages)
+st.title(chosen.title)
+st.bottom.caption(f":material/warning: **{NOTICE}** Never use an answer from here to treat anyone.")
+chosen.run()

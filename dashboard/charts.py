@@ -1,0 +1,173 @@
+"""Results to charts; nothing here touches the screen."""
+
+from collections.abc import Mapping
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from core.data.sample import CLASS_NAMES
+from core.metrics import Confusion, RocCurve
+
+TITLES = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "roc_auc": "ROC AUC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+}
+# A line of more points than the screen has pixels only costs time.
+MOST_POINTS = 600
+
+
+def epoch_curves(metrics: Mapping[str, list[float]], name: str) -> alt.Chart:
+    """One figure by epoch, for the training and the validation part."""
+    parts = {"train": name, "validation": f"val_{name}"}
+    rows = [
+        {"Epoch": int(epoch) + 1, "Part": part, "value": value}
+        for part, column in parts.items()
+        for epoch, value in zip(metrics.get("epoch", []), metrics.get(column, []), strict=False)
+    ]
+    table = pd.DataFrame(rows, columns=["Epoch", "Part", "value"])
+    scale = alt.Scale(zero=False) if name == "loss" else alt.Scale(domain=[0, 1])
+    return (
+        alt.Chart(table, height=190)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("Epoch:Q", axis=alt.Axis(format="d", tickMinStep=1)),
+            y=alt.Y("value:Q", title=None, scale=scale),
+            color=alt.Color(
+                "Part:N", scale=alt.Scale(domain=list(parts)), legend=alt.Legend(orient="bottom", title=None)
+            ),
+            tooltip=["Part", "Epoch", alt.Tooltip("value:Q", title=TITLES[name], format=".4f")],
+        )
+        .properties(title=TITLES[name])
+    )
+
+
+def step_curve(steps: Mapping[str, list[float]]) -> alt.Chart:
+    """The training loss batch by batch, as the mean since its epoch began."""
+    table = pd.DataFrame({"Batch": steps.get("step", []), "Loss": steps.get("loss", [])})
+    thin = table.iloc[:: max(1, len(table) // MOST_POINTS)]
+    return (
+        alt.Chart(thin, height=190)
+        .mark_line()
+        .encode(
+            x=alt.X("Batch:Q", axis=alt.Axis(format="d")),
+            y=alt.Y("Loss:Q", title=None, scale=alt.Scale(zero=False)),
+            tooltip=["Batch", alt.Tooltip("Loss:Q", format=".4f")],
+        )
+        .properties(title="Training loss by batch")
+    )
+
+
+def roc(curve: RocCurve) -> alt.LayerChart:
+    """The ROC curve with the line that guessing would give."""
+    table = pd.DataFrame({"1 − specificity": curve.false_positive_rate, "Sensitivity": curve.sensitivity})
+    guess = pd.DataFrame({"1 − specificity": [0, 1], "Sensitivity": [0, 1]})
+    axes = {
+        "x": alt.X("1 − specificity:Q", scale=alt.Scale(domain=[0, 1])),
+        "y": alt.Y("Sensitivity:Q", scale=alt.Scale(domain=[0, 1])),
+    }
+    line = (
+        alt.Chart(table)
+        .mark_line(interpolate="linear", strokeWidth=2.5)
+        .encode(
+            **axes,
+            order="1 − specificity:Q",
+            tooltip=[alt.Tooltip(f"{name}:Q", format=".3f") for name in table.columns],
+        )
+    )
+    diagonal = alt.Chart(guess).mark_line(strokeDash=[4, 4], color="gray").encode(**axes)
+    return (diagonal + line).properties(height=340)
+
+
+def confusion(counts: Confusion) -> alt.LayerChart:
+    """The confusion matrix: films counted, and their share of the true class."""
+    truth = {
+        "NORMAL": {"NORMAL": counts.tn, "PNEUMONIA": counts.fp},
+        "PNEUMONIA": {"NORMAL": counts.fn, "PNEUMONIA": counts.tp},
+    }
+    rows = [
+        {
+            "Truth": true,
+            "Model says": said,
+            "Films": films,
+            "share": films / max(sum(answers.values()), 1),
+            "text": f"{films:,}",
+            "percent": f"{films / max(sum(answers.values()), 1):.1%} of {true}",
+        }
+        for true, answers in truth.items()
+        for said, films in answers.items()
+    ]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("Model says:N", sort=CLASS_NAMES, axis=alt.Axis(orient="top", labelAngle=0, grid=False)),
+        y=alt.Y("Truth:N", sort=CLASS_NAMES, axis=alt.Axis(grid=False)),
+    )
+    ink = alt.condition("datum.share > 0.5", alt.value("white"), alt.value("#16262b"))
+    cells = base.mark_rect(cornerRadius=6, stroke="white", strokeWidth=2).encode(
+        color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=["#e3eff1", "#0b6b75"]), legend=None),
+        tooltip=["Truth", "Model says", "Films", alt.Tooltip("share:Q", title="Share of truth", format=".1%")],
+    )
+    count = base.mark_text(fontSize=30, fontWeight="bold", dy=-8).encode(text="text:N", color=ink)
+    percent = base.mark_text(fontSize=13, dy=20).encode(text="percent:N", color=ink)
+    return (cells + count + percent).properties(height=340)
+
+
+def counts(table: pd.DataFrame) -> alt.Chart:
+    """Films by part and class, from columns Part, Class and Films."""
+    return (
+        alt.Chart(table, height=240)
+        .mark_bar(cornerRadius=3)
+        .encode(
+            x=alt.X("Films:Q"),
+            y=alt.Y("Part:N", sort=list(dict.fromkeys(table["Part"])), title=None),
+            color=_class_color(),
+            tooltip=["Part", "Class", "Films"],
+        )
+    )
+
+
+def sizes(table: pd.DataFrame) -> alt.Chart:
+    """Width against height of the files, from columns Width, Height, Class and Films."""
+    return (
+        alt.Chart(table, height=280)
+        .mark_circle(opacity=0.65)
+        .encode(
+            x=alt.X("Width:Q", title="Width (pixels)", scale=alt.Scale(zero=False, padding=20)),
+            y=alt.Y("Height:Q", title="Height (pixels)", scale=alt.Scale(zero=False, padding=20)),
+            size=alt.Size("Films:Q", legend=None, scale=alt.Scale(range=[40, 600])),
+            color=_class_color(),
+            tooltip=["Class", "Width", "Height", "Films"],
+        )
+    )
+
+
+def histogram(shares: np.ndarray) -> alt.Chart:
+    """How often each grey level occurs, by class; shares (2, 256)."""
+    binned = shares.reshape(2, 64, 4).sum(axis=2)
+    table = pd.DataFrame(
+        {
+            "Grey level": np.tile(np.arange(64) * 4 + 2, 2),
+            "Share": binned.ravel(),
+            "Class": np.repeat(CLASS_NAMES, 64),
+        }
+    )
+    return (
+        alt.Chart(table, height=280)
+        .mark_line(interpolate="monotone")
+        .encode(
+            x=alt.X("Grey level:Q", title="Grey level (0 black, 255 white)", scale=alt.Scale(domain=[0, 256])),
+            y=alt.Y("Share:Q", title="Share of the pixels", axis=alt.Axis(format="%")),
+            color=_class_color(),
+            tooltip=["Class", "Grey level", alt.Tooltip("Share:Q", format=".2%")],
+        )
+    )
+
+
+def _class_color() -> alt.Color:
+    return alt.Color(
+        "Class:N", scale=alt.Scale(domain=list(CLASS_NAMES)), legend=alt.Legend(orient="bottom", title=None)
+    )

@@ -1,0 +1,160 @@
+"""Pieces that two pages or more share."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import jobs
+from core.data.prepare import Prepared, find
+from core.data.sample import DataSet
+from core.errors import UserError
+from core.images import ImageSpec
+from core.jobs import Status
+from core.runs import Run
+from dashboard import state
+
+STATE_BADGES = {
+    "starting": ("Starting", "blue", ":material/hourglass_top:"),
+    "preparing": ("Preparing films", "blue", ":material/hourglass_top:"),
+    "training": ("Training", "blue", ":material/model_training:"),
+    "evaluating": ("Judging", "blue", ":material/fact_check:"),
+    "finished": ("Finished", "green", ":material/check_circle:"),
+    "stopped": ("Stopped", "orange", ":material/stop_circle:"),
+    "interrupted": ("Interrupted", "orange", ":material/power_off:"),
+    "failed": ("Failed", "red", ":material/error:"),
+}
+VERDICTS = {
+    "suggests_pneumonia": "Suggests pneumonia",
+    "suggests_normal": "Suggests normal",
+}
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Shows a UserError as what happened and what to do, instead of a traceback."""
+    try:
+        yield
+    except UserError as error:
+        show_error(error.what, error.fix)
+
+
+def show_error(what: str, fix: str) -> None:
+    """A mistake and the next step."""
+    st.error(fix, title=_plain(what), icon=":material/error:")
+
+
+def _plain(text: str) -> str:
+    """File names may look like Markdown."""
+    for sign in "\\`*_[]$:~#":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def synthetic_badge(synthetic: bool) -> None:
+    """Says SYNTHETIC wherever phantoms, or a model made from them, are on screen."""
+    if synthetic:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge("SYNTHETIC", icon=":material/science:", color="violet")
+            st.caption("Drawn by the computer, not taken of a patient. Nothing learnt from them holds for patients.")
+
+
+def state_badge(status: Status) -> None:
+    """Where a job stands, as a coloured word."""
+    label, color, icon = STATE_BADGES[status.state]
+    st.badge(label, icon=icon, color=color)
+
+
+def data_name(key: str) -> str:
+    """A data set's name for menus; folders by their last two parts."""
+    return "Synthetic phantoms" if key.startswith(state.PHANTOMS) else "/".join(Path(key).parts[-2:])
+
+
+def pick_data() -> DataSet | None:
+    """A menu of the known data sets; None where the chosen one cannot be read, which is then said."""
+    known = state.known_data()
+    current = state.data_key()
+    if current not in known:
+        known.append(current)
+    chosen = st.selectbox("Data set", known, index=known.index(current), format_func=data_name)
+    if chosen != current:
+        state.choose_data(chosen)
+    with explained():
+        return state.load_data(chosen)
+    return None
+
+
+def ensure_prepared(source: DataSet, spec: ImageSpec) -> Prepared | None:
+    """The prepared films; while there are none, a job decodes them and a bar shows how far it is."""
+    if found := find(source, spec):
+        return found
+    folder = state.preparation_folder(source, spec)
+    status = jobs.status(folder)
+    if status.state in ("failed", "interrupted") and folder.exists():
+        what, fix = status.error or "Preparing the films was interrupted.", status.fix or "Try again."
+        show_error(what, fix)
+        if not st.button("Try again", icon=":material/refresh:"):
+            return None
+    if not jobs.is_alive(folder):
+        arguments = ["prepare", "--data", source.key, "--image-size", str(spec.size), "--job", folder.name]
+        jobs.launch(folder, arguments)
+    follow(folder, "Preparing films: decoding each one once", "film")
+    return None
+
+
+@st.fragment(run_every=0.5)
+def follow(folder: Path, text: str, unit: str) -> None:
+    """A job's progress, refreshed in place; the page is drawn anew when it ends."""
+    status = jobs.status(folder)
+    if not jobs.is_open(status):
+        st.rerun()
+    count = f" · {status.done:,} of {status.total:,} {unit}s" if status.total else ""
+    st.progress(status.done / status.total if status.total else 0.0, text=f"{text}{count}")
+
+
+def pick_run(found: Sequence[Run], key: str) -> Run:
+    """A menu of runs that starts at the one opened last."""
+    names = [run.name for run in found]
+    opened = state.opened_run()
+    chosen = st.selectbox(
+        "Run",
+        found,
+        index=names.index(opened) if opened in names else 0,
+        format_func=lambda run: f"{run.name} · {data_name(run.settings.data)}",
+        key=key,
+    )
+    state.open_run(chosen.name)
+    return chosen
+
+
+def setting_widget(field: dataclasses.Field, prefix: str, value: Any = None) -> Any:
+    """The widget that a setting's type, range and choices call for; returns what was entered."""
+    meta, key = field.metadata, f"{prefix}_{field.name}"
+    value = field.default if value is None else value
+    common = {"label": meta["label"], "help": meta["help"], "key": key, "persist_state": "session"}
+    if meta["choices"]:
+        return st.selectbox(options=meta["choices"], index=meta["choices"].index(value), **common)
+    if field.type == tuple[int, ...]:
+        return st.text_input(value=", ".join(map(str, value)), **common)
+    if field.type is int:
+        return st.number_input(value=value, min_value=int(meta["low"]), max_value=int(meta["high"]), step=1, **common)
+    if field.name == "learning_rate":
+        return st.number_input(
+            value=value, min_value=meta["low"], max_value=meta["high"], step=0.0001, format="%.6f", **common
+        )
+    return st.number_input(
+        value=value, min_value=meta["low"], max_value=meta["high"], step=0.05, format="%.2f", **common
+    )
+
+
+def ago(seconds: float) -> str:
+    """A span of time in words: "40 s", "3 min 20 s", "2 h 5 min"."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -95,7 +95,6 @@ def _progress(chosen: argparse.Namespace, state: str) -> Iterator[Any]:
     if getattr(chosen, "job", None):
         folder = jobs.folder_for(chosen.job)
         with jobs.working(folder):
-            jobs.lower_priority()
             yield jobs.Meter(folder, state)
             jobs.update(folder, state="finished")
         return
@@ -132,7 +131,8 @@ def _prepare(chosen: argparse.Namespace) -> None:
 
 def _train(chosen: argparse.Namespace) -> None:
     if chosen.run:
-        return _work(chosen.run)
+        _work(chosen.run)
+        return
     settings = _settings(chosen)
     # A path must mean the same to the worker; and what is wrong with it is best said at once.
     settings = dataclasses.replace(settings, data=data.load(settings.data).key)
@@ -172,19 +172,33 @@ def _settings(chosen: argparse.Namespace) -> TrainSettings:
 
 
 def _work(name: str) -> None:
-    """The worker's side: trains the run in this process. TensorFlow is imported under the lock."""
+    """The worker's side: trains the run in this process."""
     run = runs.get(name)
+    # TensorFlow is imported under the lock: launching waits for no more than that.
     with jobs.working(run.folder):
-        jobs.lower_priority()
-        from core import evaluation, training
+        with _hidden("sklearn", "matplotlib", "pandas"):
+            from core import training
 
         training.train(run)
+        from core import evaluation
+
         jobs.update(run.folder, state="evaluating", done=0, total=0)
         stored = model_store.find(run.name)
         predictor = evaluation.Predictor.load(run.name)
         report = evaluation.evaluate(predictor, stored.split, run.settings.data, "validation")
         evaluation.save(report, run.folder)
         jobs.update(run.folder, state="stopped" if runs.stop_requested(run.folder) else "finished")
+
+
+@contextlib.contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """Keras imports these where it finds them. Training needs none, and a run would start 2 s later."""
+    sys.modules.update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
 
 
 def _follow(run: runs.Run) -> jobs.Status:
@@ -209,7 +223,8 @@ def _runs(chosen: argparse.Namespace) -> None:
     if chosen.action == "list":
         found = [_describe(run) for run in runs.every()]
         text = "\n".join(f"{run['name']}  {run['state']:12}  {run['data']}" for run in found)
-        return _show(chosen, found, text or "No runs yet.")
+        _show(chosen, found, text or "No runs yet.")
+        return
     if not chosen.run:
         raise UserError(f"`runs {chosen.action}` needs a run.", fix="`runs list` shows the names.")
     action = {"stop": runs.stop, "resume": runs.resume, "remove": runs.remove}[chosen.action]
@@ -299,12 +314,14 @@ def _models(chosen: argparse.Namespace) -> None:
     if chosen.action == "list":
         found = [model.card | {"name": model.name, "default": i == 0} for i, model in enumerate(model_store.promoted())]
         text = "\n".join(f"{card['name']}{'  (default)' if card['default'] else ''}" for card in found)
-        return _show(chosen, found, text or "No models yet: promote a run.")
+        _show(chosen, found, text or "No models yet: promote a run.")
+        return
     if not chosen.run:
         raise UserError(f"`models {chosen.action}` needs a name.", fix="`runs list` and `models list` show the names.")
     if chosen.action == "remove":
         model_store.remove(chosen.run)
-        return _show(chosen, {"model": chosen.run, "done": "removed"}, f"Model {chosen.run} removed.")
+        _show(chosen, {"model": chosen.run, "done": "removed"}, f"Model {chosen.run} removed.")
+        return
     model = model_store.promote(chosen.run, chosen.name or chosen.run)
     _show(chosen, {"model": model.name, "done": "promoted"}, f"Run {chosen.run} promoted to model {model.name}.")
 

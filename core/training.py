@@ -183,6 +183,8 @@ class Recorder(keras.callbacks.Callback):
             # The first step of a process also builds the graph: it would spoil the speed.
             self.epoch_started = now
             self._write(0, 1, logs)
+            # Only now: the start competes with the very page that waits for it.
+            jobs.lower_priority()
         elif now - self.written >= 0.5:
             first = self.epoch == self.checkpoint["epochs_done"]
             self.films_per_second = (

@@ -1,11 +1,17 @@
 """Builds the navigation from PAGES; run by `streamlit run dashboard/app.py`."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from core.model_store import NOTICE
 from dashboard.app_pages import PAGES
 
-st.set_page_config(page_title="PneumoScope", page_icon=":material/pulmonology:", layout="wide")
+# A file of our own: Streamlit would fetch a Material icon for the tab from the internet.
+ICON = str(Path(__file__).with_name("icon.png"))
+
+st.set_page_config(page_title="PneumoScope", page_icon=ICON, layout="wide")
+st.logo(ICON, size="large")
 pages = [
     st.Page(f"app_pages/{page.script}", title=page.title, icon=page.icon, help=page.help, default=name == "overview")
     for name, page in PAGES.items()

@@ -25,25 +25,25 @@ MOST_POINTS = 600
 def epoch_curves(metrics: Mapping[str, list[float]], name: str) -> alt.Chart:
     """One figure by epoch, for the training and the validation part."""
     parts = {"train": name, "validation": f"val_{name}"}
+    title = TITLES[name]
     rows = [
-        {"Epoch": int(epoch) + 1, "Part": part, "value": value}
+        (int(epoch) + 1, part, value)
         for part, column in parts.items()
-        for epoch, value in zip(metrics.get("epoch", []), metrics.get(column, []), strict=False)
+        for epoch, value in zip(metrics["epoch"], metrics[column], strict=True)
     ]
-    table = pd.DataFrame(rows, columns=["Epoch", "Part", "value"])
+    table = pd.DataFrame(rows, columns=["Epoch", "Part", title])
     scale = alt.Scale(zero=False) if name == "loss" else alt.Scale(domain=[0, 1])
+    colors = alt.Scale(domain=list(parts))
     return (
-        alt.Chart(table, height=190)
+        alt.Chart(table, height=290)
         .mark_line(point=True)
         .encode(
             x=alt.X("Epoch:Q", axis=alt.Axis(format="d", tickMinStep=1)),
-            y=alt.Y("value:Q", title=None, scale=scale),
-            color=alt.Color(
-                "Part:N", scale=alt.Scale(domain=list(parts)), legend=alt.Legend(orient="bottom", title=None)
-            ),
-            tooltip=["Part", "Epoch", alt.Tooltip("value:Q", title=TITLES[name], format=".4f")],
+            y=alt.Y(f"{title}:Q", title=None, scale=scale),
+            color=alt.Color("Part:N", scale=colors, legend=alt.Legend(orient="bottom", title=None)),
+            tooltip=["Part:N", "Epoch:Q", alt.Tooltip(f"{title}:Q", format=".4f")],
         )
-        .properties(title=TITLES[name])
+        .properties(title=title)
     )
 
 
@@ -52,12 +52,12 @@ def step_curve(steps: Mapping[str, list[float]]) -> alt.Chart:
     table = pd.DataFrame({"Batch": steps.get("step", []), "Loss": steps.get("loss", [])})
     thin = table.iloc[:: max(1, len(table) // MOST_POINTS)]
     return (
-        alt.Chart(thin, height=190)
+        alt.Chart(thin, height=290)
         .mark_line()
         .encode(
             x=alt.X("Batch:Q", axis=alt.Axis(format="d")),
             y=alt.Y("Loss:Q", title=None, scale=alt.Scale(zero=False)),
-            tooltip=["Batch", alt.Tooltip("Loss:Q", format=".4f")],
+            tooltip=["Batch:Q", alt.Tooltip("Loss:Q", format=".4f")],
         )
         .properties(title="Training loss by batch")
     )
@@ -119,7 +119,7 @@ def confusion(counts: Confusion) -> alt.LayerChart:
 def counts(table: pd.DataFrame) -> alt.Chart:
     """Films by part and class, from columns Part, Class and Films."""
     return (
-        alt.Chart(table, height=240)
+        alt.Chart(table, height=260)
         .mark_bar(cornerRadius=3)
         .encode(
             x=alt.X("Films:Q"),
@@ -133,7 +133,7 @@ def counts(table: pd.DataFrame) -> alt.Chart:
 def sizes(table: pd.DataFrame) -> alt.Chart:
     """Width against height of the files, from columns Width, Height, Class and Films."""
     return (
-        alt.Chart(table, height=280)
+        alt.Chart(table, height=340)
         .mark_circle(opacity=0.65)
         .encode(
             x=alt.X("Width:Q", title="Width (pixels)", scale=alt.Scale(zero=False, padding=20)),
@@ -156,7 +156,7 @@ def histogram(shares: np.ndarray) -> alt.Chart:
         }
     )
     return (
-        alt.Chart(table, height=280)
+        alt.Chart(table, height=340)
         .mark_line(interpolate="monotone")
         .encode(
             x=alt.X("Grey level:Q", title="Grey level (0 black, 255 white)", scale=alt.Scale(domain=[0, 256])),

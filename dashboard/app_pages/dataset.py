@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.prepare import Prepared
 from core.data.sample import CLASS_NAMES
-from core.data.splits import split
+from core.data.splits import LEFT_OUT, PARTS, split
 from core.images import ImageSpec
 from core.settings import TrainSettings
 from dashboard import charts, components, state
@@ -29,12 +29,15 @@ def choose() -> None:
 
 
 def show_counts(prepared: Prepared, parts: np.ndarray) -> None:
-    table = pd.DataFrame({"Part": parts, "Class": np.array(CLASS_NAMES)[prepared.labels]})
-    table["Patient"] = prepared.table["patient"]
-    grouped = table.groupby(["Part", "Class"], sort=False)
+    table = pd.DataFrame(
+        {
+            "Part": pd.Categorical(parts, [*PARTS, LEFT_OUT]),
+            "Class": pd.Categorical(np.array(CLASS_NAMES)[prepared.labels], CLASS_NAMES),
+            "Patient": prepared.table["patient"],
+        }
+    )
+    grouped = table.groupby(["Part", "Class"], observed=True)
     found = grouped.agg(Films=("Class", "size"), Patients=("Patient", "nunique")).reset_index()
-    order = {"train": 0, "validation": 1, "test": 2, "left out": 3}
-    found = found.sort_values(["Part", "Class"], key=lambda column: column.map(order).fillna(column.map(hash) * 0))
     st.subheader("Films by part and class")
     st.caption(
         "Split by patient: no patient is in two parts. The test part is never trained or tuned on. "
@@ -60,9 +63,10 @@ def show_pixels(prepared: Prepared) -> None:
     )
     found = files.value_counts().rename("Films").reset_index()
     left.subheader("Image sizes")
-    left.altair_chart(charts.sizes(found), alt="Width and height of the files, by class")
-    if len(found) <= 2:
-        left.caption(f"Every file is {found['Width'][0]} × {found['Height'][0]} pixels.")
+    if found[["Width", "Height"]].drop_duplicates().shape[0] == 1:
+        left.markdown(f"Every file is {found['Width'][0]} × {found['Height'][0]} pixels.")
+    else:
+        left.altair_chart(charts.sizes(found), alt="Width and height of the files, by class")
     right.subheader("Intensity")
     right.altair_chart(charts.histogram(prepared.histograms), alt="Share of the pixels at each grey level, by class")
     st.subheader("Mean film of each class")
@@ -76,7 +80,7 @@ def show_pixels(prepared: Prepared) -> None:
 def gallery(prepared: Prepared, parts: np.ndarray) -> None:
     st.subheader("Gallery")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        part = st.segmented_control("Part", ["all", "train", "validation", "test"], default="all", key="gallery_part")
+        part = st.segmented_control("Part", ["all", *PARTS], default="all", key="gallery_part")
         name = st.segmented_control("Class", ["all", *CLASS_NAMES], default="all", key="gallery_class")
     shown = np.ones(len(parts), bool)
     if part not in (None, "all"):

@@ -10,7 +10,7 @@ from dashboard import charts, components, state
 
 PARTS = {
     "validation": "Validation: kept aside during training, used to choose the best epoch and to calibrate",
-    "test": "Test: never looked at before",
+    "test": "Test: patients kept apart from every choice, for the final judgement",
 }
 
 
@@ -18,9 +18,9 @@ def show(report: EvaluationReport) -> None:
     components.synthetic_badge(report.synthetic)
     st.caption(
         f"{report.films:,} films of {report.patients:,} patients of {report.data}, none of them trained on. "
-        f"Called pneumonia at {report.rule}. In brackets the 95 % interval."
+        f"Called pneumonia at {report.rule}. Below each figure its 95 % interval."
     )
-    with st.grid(6, min_column_width=150):
+    with st.grid(6, min_column_width=110):
         for name, figure in report.metrics.items():
             st.metric(
                 charts.TITLES[name],

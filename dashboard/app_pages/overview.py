@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core import model_store, runs
+from core import jobs, model_store, runs
 from core.data.prepare import find
 from core.data.sample import CLASS_NAMES
 from core.images import ImageSpec
@@ -19,29 +19,29 @@ st.markdown(
     "PneumoScope trains a neural network to tell **normal** chest X-rays from those with **pneumonia**, "
     "shows how far it can be trusted, and lets you try it on a film of your own."
 )
-with st.grid(4, min_column_width=220):
+with st.grid(4, min_column_width=160):
     for number, (script, title, icon, text) in enumerate(STEPS, start=1):
         with st.container(border=True, height="stretch"):
-            st.subheader(f"{number}. {title}", icon=icon)
+            st.markdown(f"#### {icon} {number}. {title}")
             st.markdown(text)
             st.space("stretch")
             st.page_link(f"app_pages/{script}", label=f"Go to {title.lower()}", icon=":material/arrow_forward:")
 
+prepared = None
+with components.explained():
+    prepared = find(state.load_data(state.data_key()), ImageSpec())
 every, promoted = runs.every(), model_store.promoted()
-training = [run for run in every if run.status.state in ("starting", "preparing", "training", "evaluating")]
-with st.grid(4, min_column_width=220):
-    st.metric("Data set", components.data_name(state.data_key()), border=True)
+training = [run for run in every if jobs.is_open(run.status)]
+with st.grid(4, min_column_width=160):
+    st.metric("Films prepared", f"{len(prepared.films):,}" if prepared else "–", border=True)
     st.metric("Training now", len(training), border=True)
     st.metric("Runs", len(every), border=True)
     st.metric("Promoted models", len(promoted), border=True)
 
-with components.explained():
-    source = state.load_data(state.data_key())
-    if prepared := find(source, ImageSpec()):
-        st.subheader("What the network has to tell apart")
-        components.synthetic_badge(prepared.synthetic)
-        labels = prepared.labels
-        with st.grid(8, min_column_width=100):
-            for label, name in enumerate(CLASS_NAMES):
-                for film in (labels == label).nonzero()[0][:4]:
-                    st.image(prepared.films[film], caption=name, width="stretch", alt=f"Chest film labelled {name}")
+if prepared:
+    st.subheader("What the network has to tell apart")
+    components.synthetic_badge(prepared.synthetic)
+    with st.grid(8, min_column_width=100):
+        for label, name in enumerate(CLASS_NAMES):
+            for film in (prepared.labels == label).nonzero()[0][:4]:
+                st.image(prepared.films[film], caption=name, width="stretch", alt=f"Chest film labelled {name}")

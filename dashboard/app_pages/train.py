@@ -55,26 +55,6 @@ def start(data: str, architecture: str, values: dict, options: dict) -> Run:
     return runs.start(chosen)
 
 
-def live(run: Run) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"Run {run.name}", width="content")
-        components.state_badge(run.status)
-        st.button(
-            "Stop",
-            icon=":material/stop:",
-            key="stop",
-            on_click=stop,
-            args=(run.name,),
-            disabled=runs.stop_requested(run.folder),
-        )
-    st.caption(
-        f"{components.data_name(run.settings.data)} · {ARCHITECTURES[run.settings.architecture].TITLE}, "
-        f"{run.settings.image_size} px. The run goes on if you close this page: come back whenever you like."
-    )
-    components.synthetic_badge(run.settings.data.startswith(state.PHANTOMS))
-    watch(run)
-
-
 def stop(name: str) -> None:
     try:
         runs.stop(name)
@@ -83,12 +63,28 @@ def stop(name: str) -> None:
 
 
 @st.fragment(run_every=1.0)
-def watch(run: Run) -> None:
+def live(run: Run) -> None:
     status = run.status
     if not jobs.is_open(status):
         st.rerun()
+    heading(run, status)
+    st.caption(
+        f"{components.data_name(run.settings.data)} · {ARCHITECTURES[run.settings.architecture].TITLE}, "
+        f"{run.settings.image_size} px. The run goes on if you close this page: come back whenever you like."
+    )
+    components.synthetic_badge(run.settings.data.startswith(state.PHANTOMS))
     progress(status)
     curves(run)
+
+
+def heading(run: Run, status: jobs.Status) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"Run {run.name}", width="content")
+        components.state_badge(status)
+        if jobs.is_open(status):
+            asked = runs.stop_requested(run.folder)
+            label = "Stopping …" if asked else "Stop"
+            st.button(label, icon=":material/stop:", key="stop", on_click=stop, args=(run.name,), disabled=asked)
 
 
 def progress(status: jobs.Status) -> None:
@@ -118,22 +114,17 @@ def progress(status: jobs.Status) -> None:
 def curves(run: Run) -> None:
     metrics = runs.read_table(run.folder / "metrics.csv")
     steps = runs.read_table(run.folder / "steps.csv")
-    with st.grid(3, min_column_width=300):
-        st.altair_chart(charts.step_curve(steps), key=f"steps_{run.name}", alt="Training loss by batch")
-        for name in FIGURES:
-            title = charts.TITLES[name]
-            st.altair_chart(
-                charts.epoch_curves(metrics, name),
-                key=f"{name}_{run.name}",
-                alt=f"{title} by epoch, train and validation",
-            )
+    with st.grid(3, min_column_width=240):
+        if steps.get("step"):
+            st.altair_chart(charts.step_curve(steps), key=f"steps_{run.name}", alt="Training loss by batch")
+        for name in FIGURES if metrics.get("epoch") else ():
+            alt = f"{charts.TITLES[name]} by epoch, train and validation"
+            st.altair_chart(charts.epoch_curves(metrics, name), key=f"{name}_{run.name}", alt=alt)
 
 
 def ended(run: Run) -> None:
     status = run.status
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"Run {run.name}", width="content")
-        components.state_badge(status)
+    heading(run, status)
     if status.error:
         components.show_error(status.error, status.fix)
     if run.has_model:

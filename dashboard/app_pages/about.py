@@ -13,8 +13,9 @@ st.markdown(
 )
 st.subheader("The data set", icon=":material/photo_library:")
 st.markdown(
-    "*Chest X-Ray Images (Pneumonia)*, Kermany, Zhang and Goldbaum 2018, "
-    "[Mendeley Data](https://doi.org/10.17632/rscbjbr9sj), CC BY 4.0, on [Kaggle](https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia). "
+    "*Chest X-Ray Images (Pneumonia)*, Kermany, Zhang and Goldbaum 2018, CC BY 4.0: "
+    "[Mendeley Data](https://doi.org/10.17632/rscbjbr9sj), "
+    "[Kaggle](https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia). "
     "It holds 5,856 films: 5,216 for training, 16 for validation and 624 for testing. Sixteen films can choose "
     "nothing, so PneumoScope pools train and val and splits them anew, by patient. The 624 stay untouched.\n\n"
     "Kermany DS, Goldbaum M, Cai W, et al. *Identifying Medical Diagnoses and Treatable Diseases by Image-Based Deep "
@@ -22,8 +23,8 @@ st.markdown(
 )
 st.subheader("How to read its answers", icon=":material/menu_book:")
 st.markdown(
-    "- **Sensitivity** is the share of pneumonia films it finds, **specificity** the share of normal films it lets pass.\n"
-    "- **PPV** and **NPV** say how often a positive or negative answer is right; both hang on how common pneumonia is.\n"
+    "- **Sensitivity** is the share of pneumonia films it finds, **specificity** that of normal films it lets pass.\n"
+    "- **PPV** and **NPV** say how often a positive or negative answer is right; both hang on the prevalence.\n"
     "- The **95 % interval** is wide where films are few. Believe the interval before the figure.\n"
     "- A **probability** is calibrated on patients kept aside: of films given 80 %, some 80 in 100 had pneumonia there."
 )

@@ -93,7 +93,7 @@ def gallery(prepared: Prepared, parts: np.ndarray) -> None:
         return
     page = st.pagination(-(-len(films) // FILMS_A_PAGE), key=f"gallery_page_{part}_{name}")
     st.caption(f"{len(films):,} films")
-    with st.grid(8, min_column_width=110):
+    with st.grid(8, min_column_width=84):
         for film in films[(page - 1) * FILMS_A_PAGE : page * FILMS_A_PAGE]:
             label = CLASS_NAMES[prepared.table["label"][film]]
             st.image(

@@ -41,7 +41,7 @@ with st.grid(4, min_column_width=160):
 if prepared:
     st.subheader("What the network has to tell apart")
     components.synthetic_badge(prepared.synthetic)
-    with st.grid(8, min_column_width=100):
+    with st.grid(8, min_column_width=72):
         for label, name in enumerate(CLASS_NAMES):
             for film in (prepared.labels == label).nonzero()[0][:4]:
                 st.image(prepared.films[film], caption=name, width="stretch", alt=f"Chest film labelled {name}")

@@ -43,7 +43,7 @@ def actions(run: Run) -> None:
     if status.error:
         components.show_error(status.error, status.fix)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button("Open", icon=":material/open_in_new:"):
+        if st.button("Open its curves", icon=":material/open_in_new:"):
             state.open_run(run.name)
             st.switch_page("app_pages/train.py")
         if run.can_resume and st.button("Resume", icon=":material/resume:"):

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -62,6 +63,8 @@ def launch(folder: Path, arguments: list[str]) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    # Waits for the worker's end, so that it leaves no zombie behind.
+    threading.Thread(target=process.wait, daemon=True).start()
     deadline = time.monotonic() + START_SECONDS
     while not is_alive(folder) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)

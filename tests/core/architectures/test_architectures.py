@@ -1,0 +1,51 @@
+"""Every registered architecture keeps the contract, unasked."""
+
+import numpy as np
+import pytest
+
+from core.architectures import ARCHITECTURES
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("size", [64, 150])
+def test_it_maps_uint8_films_to_one_sigmoid_unit_and_names_its_features(name, size):
+    architecture = ARCHITECTURES[name]
+    model = architecture.build(size, architecture.Options())
+    films = np.random.default_rng(0).integers(0, 256, (2, size, size, 1), dtype=np.uint8)
+    scores = model(films).numpy()
+    assert model.input.dtype == "uint8"
+    assert scores.shape == (2, 1)
+    assert scores.dtype == np.float32
+    assert ((scores > 0) & (scores < 1)).all()
+    assert len(model.get_layer("features").output.shape) == 4
+
+
+def test_the_simple_network_is_layer_by_layer_the_one_asked_for():
+    from keras import layers
+
+    simple = ARCHITECTURES["simple_cnn"]
+    model = simple.build(150, simple.Options())
+    kinds = [type(layer) for layer in model.layers[2:]]
+    assert kinds == [*[layers.Conv2D, layers.MaxPooling2D] * 3, layers.Flatten, layers.Dense, layers.Dense]
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [32, 64, 128]
+    assert {layer.kernel_size for layer in convolutions} == {(2, 2)}
+    assert {layer.activation.__name__ for layer in convolutions} == {"relu"}
+    hidden, last = model.layers[-2:]
+    assert (hidden.units, hidden.activation.__name__) == (512, "relu")
+    assert (last.units, last.activation.__name__) == (1, "sigmoid")
+    assert model.count_params() == 160 + 8_256 + 32_896 + 18_940_416 + 513
+
+
+def test_every_option_of_the_simple_network_changes_it():
+    simple = ARCHITECTURES["simple_cnn"]
+    plain = simple.build(64, simple.Options())
+    changed = simple.build(
+        64,
+        simple.Options(filters=(4, 8), kernel_size=3, pool_size=3, activation="tanh", dense_units=7, dropout=0.5),
+    )
+    assert [type(layer).__name__ for layer in changed.layers].count("Conv2D") == 2
+    assert changed.get_layer("features").kernel_size == (3, 3)
+    assert changed.layers[-3].units == 7
+    assert changed.layers[-2].rate == 0.5
+    assert changed.count_params() < plain.count_params()

@@ -1,0 +1,116 @@
+"""Every registered source keeps the contract; the folder tree is read as it is."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from core import data
+from core.data import SOURCES, phantoms
+from core.data.kaggle_folder import patient_of
+from core.data.prepare import prepare
+from core.errors import UserError
+from core.images import ImageSpec, standardise
+from tests.helpers import encode, film, write_tree
+
+TREE = {"train/NORMAL": 3, "train/PNEUMONIA": 3, "val/NORMAL": 1, "val/PNEUMONIA": 1, "test/NORMAL": 2, "test/PNEUMONIA": 2}
+
+
+@pytest.fixture(params=SOURCES)
+def source(request, tmp_path):
+    key = {"phantoms": "phantoms:20", "kaggle_folder": str(tmp_path / "films")}[request.param]
+    if request.param == "kaggle_folder":
+        write_tree(tmp_path / "films", TREE)
+    return data.load(key)
+
+
+def test_a_source_hands_on_readable_films_of_both_classes(source):
+    assert {sample.label for sample in source.samples} == {0, 1}
+    assert len({sample.id for sample in source.samples}) == len(source.samples)
+    assert all(sample.patient and sample.stamp for sample in source.samples)
+    assert standardise(source.read(source.samples[0]), ImageSpec(32)).shape == (32, 32)
+
+
+def test_loading_twice_gives_the_same(source):
+    again = data.load(source.key)
+    assert again.samples == source.samples
+    assert again.read(again.samples[-1]) == source.read(source.samples[-1])
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("person1_bacteria_2", ("bacteria:1", "bacteria")),
+        ("person1_virus_6", ("virus:1", "virus")),
+        ("IM-0115-0001", ("IM-0115", "")),
+        ("IM-0543-0001-0002", ("IM-0543", "")),
+        ("NORMAL2-IM-0030-0001", ("NORMAL2-IM-0030", "")),
+        ("holiday", ("", "")),
+    ],
+)
+def test_the_patient_is_in_the_name(stem, expected):
+    assert patient_of(stem) == expected
+
+
+def test_the_tree_keeps_its_official_parts(tmp_path):
+    samples = data.load(str(write_tree(tmp_path / "films", TREE))).samples
+    assert sorted({sample.split for sample in samples}) == ["test", "train", "val"]
+    assert sum(sample.split == "test" for sample in samples) == 4
+
+
+def test_bare_class_folders_in_any_case_and_a_folder_around_them_are_found(tmp_path):
+    write_tree(tmp_path / "archive/chest_xray", {"normal": 2, "Pneumonia": 2})
+    (tmp_path / "archive/__MACOSX/normal").mkdir(parents=True)
+    (tmp_path / "archive/chest_xray/normal/.DS_Store").write_bytes(b"")
+    assert [sample.label for sample in data.load(str(tmp_path / "archive")).samples].count(1) == 2
+
+
+def test_films_without_a_patient_number_are_patients_of_their_own_and_that_is_said(tmp_path):
+    for folder in ("NORMAL", "PNEUMONIA"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.png").write_bytes(encode(film()))
+    source = data.load(str(tmp_path))
+    assert len({sample.patient for sample in source.samples}) == 2
+    assert "no patient number" in source.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("films", "says"),
+    [
+        ({}, "is empty"),
+        ({"NORMAL": 2}, "one class only"),
+        ({"NORMAL": 0, "PNEUMONIA": 0}, "are empty"),
+        ({"NORMAL": 1, "PNEUMONIA": 1, "COVID": 1}, "3 class folders: COVID, NORMAL, PNEUMONIA"),
+        ({"cats": 1, "dogs": 1}, "no folders NORMAL and PNEUMONIA"),
+    ],
+    ids=["empty", "one class", "no films", "three classes", "other names"],
+)
+def test_a_folder_of_another_layout_is_refused_with_the_layout_wanted(tmp_path, films, says):
+    root = tmp_path / "films"
+    root.mkdir()
+    write_tree(root, films)
+    with pytest.raises(UserError, match=says) as caught:
+        data.load(str(root))
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("key", ["", "/nowhere/at/all", "phantoms:3", "phantoms:many"])
+def test_a_key_that_names_nothing_is_refused(key):
+    with pytest.raises(UserError):
+        data.load(key)
+
+
+def test_mean_and_deviation_of_the_pixels_do_not_give_a_phantom_away():
+    prepared = prepare(data.load("phantoms"), ImageSpec(75))
+    features = np.array([(film.mean(), film.std()) for film in prepared.films])
+    first = np.arange(len(features)) < len(features) // 2
+    model = LogisticRegression().fit(features[first], prepared.labels[first])
+    auc = roc_auc_score(prepared.labels[~first], model.predict_proba(features[~first])[:, 1])
+    assert max(auc, 1 - auc) <= 0.65
+
+
+def test_phantoms_of_one_patient_share_anatomy_but_are_not_copies():
+    samples = [sample for sample in phantoms.load("phantoms:30").samples if sample.patient.endswith("00001")]
+    films = [phantoms._read(sample) for sample in samples]
+    assert len(films) >= 1
+    assert len(set(films)) == len(films)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.data.splits import LEFT_OUT, check_trainable, split
+from core.errors import UserError
+
+
+def table(patients, labels, splits=None, subtypes=None):
+    return {
+        "patient": list(patients),
+        "label": list(labels),
+        "split": splits or [""] * len(patients),
+        "subtype": subtypes or [""] * len(patients),
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.integers(5, 120), st.floats(0.05, 0.4), st.floats(0.05, 0.4))
+def test_no_patient_is_ever_in_two_parts(seed, patients, validation, test):
+    random = np.random.default_rng(seed)
+    owner = random.integers(0, patients, 300)
+    films = table([f"p{o}" for o in owner], random.integers(0, 2, 300).tolist())
+    parts = split(films, validation, test, seed)
+    for patient in set(films["patient"]):
+        assert len(set(parts[np.array(films["patient"]) == patient])) == 1
+
+
+def test_parts_have_the_wanted_share_of_every_class_and_subtype():
+    random = np.random.default_rng(0)
+    owner = np.sort(random.integers(0, 900, 3000))
+    labels = (owner % 4 > 0).astype(int)
+    subtypes = [["", "bacteria", "virus", "bacteria"][o % 4] for o in owner]
+    parts = split(table([f"p{o}" for o in owner], labels, subtypes=subtypes), 0.2, 0.1, 7)
+    for subtype in ("", "bacteria", "virus"):
+        chosen = parts[np.array(subtypes) == subtype]
+        assert np.mean(chosen == "validation") == pytest.approx(0.2, abs=0.01)
+        assert np.mean(chosen == "test") == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_seed_repeats_its_split_and_another_gives_another():
+    films = table([f"p{i}" for i in range(200)], [0, 1] * 100)
+    assert (split(films, 0.2, 0.2, 1) == split(films, 0.2, 0.2, 1)).all()
+    assert (split(films, 0.2, 0.2, 1) != split(films, 0.2, 0.2, 2)).any()
+
+
+def test_an_official_test_part_is_kept_apart_and_train_and_val_are_pooled():
+    official = ["train"] * 80 + ["val"] * 4 + ["test"] * 30
+    films = table([f"p{i}" for i in range(114)], [0, 1] * 57, official)
+    parts = split(films, 0.25, 0.3, 0)
+    assert (parts[84:] == "test").all()
+    assert not (parts[:84] == "test").any()
+    assert (parts == "validation").sum() == pytest.approx(21, abs=1)
+
+
+def test_a_patient_of_the_official_test_part_is_left_out_of_training():
+    films = table(["a", "a", "b", "c", "d", "e"], [0, 0, 0, 1, 1, 1], ["test", "train", "train", "train", "train", "test"])
+    parts = split(films, 0.2, 0.2, 0)
+    assert parts[0] == "test"
+    assert parts[1] == LEFT_OUT
+
+
+def test_films_that_come_later_move_nobody():
+    names = [f"p{i}" for i in range(100)]
+    before = split(table(names, [0, 1] * 50), 0.2, 0.2, 0)
+    recorded = dict(zip(names, before, strict=True))
+    after = split(table(["new1", "new2", *names, "p0"], [0, 1, *[0, 1] * 50, 0]), 0.2, 0.2, 0, recorded)
+    assert (after[2:102] == before).all()
+    assert after[102] == before[0]
+
+
+@pytest.mark.parametrize(("patients", "labels"), [(["a", "b", "c"], [0, 1, 1]), (["a"] * 6, [0, 0, 0, 1, 1, 1])])
+def test_too_few_patients_to_share_out_is_a_user_error(patients, labels):
+    films = table(patients, labels)
+    with pytest.raises(UserError, match="part holds no"):
+        check_trainable(split(films, 0.2, 0.2, 0), np.array(labels))

@@ -1,0 +1,106 @@
+"""The house rules: who may import whom."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import PROJECT
+
+LEVELS = (
+    ("core.errors", "core.workspace", "core.settings", "core.images", "core.metrics", "core.calibration"),
+    (
+        "core.data.sample",
+        "core.data.kaggle_folder",
+        "core.data.phantoms",
+        "core.data",
+        "core.data.prepare",
+        "core.data.splits",
+        "core.jobs",
+        "core.runs",
+        "core.model_store",
+    ),
+    ("core.architectures.simple_cnn", "core.architectures", "core.data.batches", "core.training"),
+    ("core.prediction",),
+    ("core.evaluation",),
+    ("core.cli",),
+    ("dashboard.app_pages", "dashboard.state", "dashboard.charts"),
+    ("dashboard.components",),
+)
+FILES = sorted([*PROJECT.glob("core/**/*.py"), *PROJECT.glob("dashboard/**/*.py")])
+
+
+def module_name(path) -> str:
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def level(module: str) -> int:
+    for number, modules in enumerate(LEVELS):
+        if module in modules:
+            return number
+    assert module == "dashboard.app" or module.startswith("dashboard.app_pages."), f"{module} has no level"
+    return len(LEVELS)
+
+
+def imports(path) -> set[str]:
+    """Every module a file imports anywhere in it; `from core import runs` counts as core.runs."""
+    found = set()
+    modules = {module_name(file) for file in FILES}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & modules
+            found |= inner or {node.module}
+    return found
+
+
+def top_imports(path) -> set[str]:
+    """Modules that are imported as soon as the file is."""
+    tree = ast.parse(path.read_text())
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_module_imports_only_from_its_own_level_and_those_above(path):
+    own = module_name(path)
+    if own in ("core", "dashboard"):
+        return
+    for other in imports(path):
+        if other.split(".")[0] in ("core", "dashboard") and other not in ("core", "dashboard"):
+            assert level(other) <= level(own), f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("path", [file for file in FILES if "core" in file.parts], ids=module_name)
+def test_no_file_under_core_imports_streamlit(path):
+    assert not any(name.split(".")[0] == "streamlit" for name in imports(path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_tensorflow_is_imported_up_front_only_where_networks_are_trained(path):
+    if module_name(path) not in ("core.training", "core.data.batches"):
+        assert not top_imports(path) & {"tensorflow", "keras"}
+
+
+@pytest.mark.parametrize("path", [file for file in FILES if file.parent.name == "app_pages"], ids=module_name)
+def test_pages_do_not_import_each_other(path):
+    assert not any(name.startswith("dashboard.app_pages.") for name in imports(path))
+
+
+def test_nothing_that_a_page_imports_loads_tensorflow():
+    modules = {name for file in FILES if file.parent.name == "app_pages" for name in imports(file)}
+    script = f"import sys, {', '.join(sorted(modules))}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_no_file_outgrows_its_room():
+    for path in FILES:
+        assert len(path.read_text().splitlines()) <= 330, path

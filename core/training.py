@@ -105,6 +105,8 @@ def _fit(model: keras.Model, run: Run, prepared: Prepared, parts: np.ndarray, ch
                 keras.callbacks.CSVLogger(run.folder / "metrics.csv", append=checkpoint["epochs_done"] > 0),
                 recorder,
             ],
+            # The batches come shuffled.
+            shuffle=False,
             verbose=0,
         )
     except Stopped:

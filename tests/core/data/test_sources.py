@@ -13,7 +13,14 @@ from core.errors import UserError
 from core.images import ImageSpec, standardise
 from tests.helpers import encode, film, write_tree
 
-TREE = {"train/NORMAL": 3, "train/PNEUMONIA": 3, "val/NORMAL": 1, "val/PNEUMONIA": 1, "test/NORMAL": 2, "test/PNEUMONIA": 2}
+TREE = {
+    "train/NORMAL": 3,
+    "train/PNEUMONIA": 3,
+    "val/NORMAL": 1,
+    "val/PNEUMONIA": 1,
+    "test/NORMAL": 2,
+    "test/PNEUMONIA": 2,
+}
 
 
 @pytest.fixture(params=SOURCES)

@@ -55,7 +55,9 @@ def test_an_official_test_part_is_kept_apart_and_train_and_val_are_pooled():
 
 
 def test_a_patient_of_the_official_test_part_is_left_out_of_training():
-    films = table(["a", "a", "b", "c", "d", "e"], [0, 0, 0, 1, 1, 1], ["test", "train", "train", "train", "train", "test"])
+    films = table(
+        ["a", "a", "b", "c", "d", "e"], [0, 0, 0, 1, 1, 1], ["test", "train", "train", "train", "train", "test"]
+    )
     parts = split(films, 0.2, 0.2, 0)
     assert parts[0] == "test"
     assert parts[1] == LEFT_OUT

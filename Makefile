@@ -1,0 +1,34 @@
+# The ways in; `make` alone lists them. bootstrap.py does the work and says what is missing.
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint check bench
+
+help:
+	@echo "make run    install what is missing and start the dashboard on http://localhost:$(PORT)"
+	@echo "make test   install what is missing, a browser too, and run every test"
+	@echo "make lint   check the style"
+	@echo "make check  lint and test: what CI runs"
+	@echo "make bench  measure; results go into benchmarks/"
+
+run:
+	@$(PYTHON) bootstrap.py app
+	@echo "PneumoScope: http://localhost:$(PORT)"
+	@exec $(VENV)/python -m streamlit run dashboard/app.py --server.port $(PORT)
+
+test:
+	@$(PYTHON) bootstrap.py tests
+	@$(VENV)/python -m pytest
+
+lint:
+	@$(PYTHON) bootstrap.py tests
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+
+check: lint test
+
+bench:
+	@$(PYTHON) bootstrap.py app
+	@$(VENV)/python -m benchmarks.main_job

@@ -1,0 +1,193 @@
+"""Runs as a whole: real workers in processes of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from core import jobs, model_store, runs
+from core.errors import UserError
+from core.settings import TrainSettings
+from tests.conftest import PROJECT
+from tests.helpers import wait_for, wait_until_ended
+
+SMALL = TrainSettings(
+    data="phantoms:60", epochs=3, batch_size=16, image_size=48, options={"filters": [8], "dense_units": 8}
+)
+LONG = TrainSettings(
+    data="phantoms:200", epochs=500, batch_size=4, image_size=48, options={"filters": [8], "dense_units": 8}
+)
+
+
+@pytest.fixture
+def long_run():
+    """A run in its second epoch or later; whatever is left of it is killed."""
+    run = runs.start(LONG)
+    wait_for(lambda: runs.read_table(run.folder / "metrics.csv").get("epoch", []), lambda epochs: len(epochs) >= 1)
+    yield run
+    for process in workers(run):
+        os.kill(process, signal.SIGKILL)
+
+
+def workers(run) -> list[int]:
+    found = subprocess.run(["pgrep", "-f", "--", f"--run {run.name}"], capture_output=True, text=True, check=False)
+    return [int(line) for line in found.stdout.split()]
+
+
+def test_a_run_leaves_everything_its_format_promises():
+    run = runs.start(SMALL)
+    assert run.status.state in ("starting", "preparing", "training")
+    assert wait_until_ended(run).state == "finished", (run.folder / "log.txt").read_text()
+    metrics = runs.read_table(run.folder / "metrics.csv")
+    assert metrics["epoch"] == [0, 1, 2]
+    for name in ("loss", "accuracy", "roc_auc", "sensitivity", "specificity"):
+        assert len(metrics[name]) == len(metrics[f"val_{name}"]) == 3
+    card = json.loads((run.folder / "card.json").read_text())
+    assert card["sha256"] == model_store.file_hash(run.folder / "best.keras")
+    assert card["best_epoch"] == metrics["val_roc_auc"].index(max(metrics["val_roc_auc"])) + 1
+    assert "data" not in card["settings"]
+    report = json.loads((run.folder / "report.json").read_text())["validation"]
+    assert set(report["metrics"]) == {"accuracy", "sensitivity", "specificity", "ppv", "npv", "roc_auc"}
+    # the report judges the very epoch that was best
+    assert report["metrics"]["roc_auc"]["value"] == pytest.approx(max(metrics["val_roc_auc"]), abs=0.03)
+
+
+def test_stopping_is_obeyed_and_leaves_a_valid_model(long_run):
+    runs.stop(long_run.name)
+    assert wait_until_ended(long_run, 60).state == "stopped"
+    assert model_store.find(long_run.name).card["architecture"] == "simple_cnn"
+    assert long_run.can_resume
+
+
+def test_a_killed_worker_is_shown_as_interrupted_and_resumes_from_its_last_whole_epoch(long_run):
+    wait_for(lambda: (long_run.folder / "checkpoint.json").exists(), bool)
+    for process in workers(long_run):
+        os.kill(process, signal.SIGKILL)
+    assert wait_for(lambda: long_run.status.state, lambda state: state != "training") == "interrupted"
+    done = json.loads((long_run.folder / "checkpoint.json").read_text())["epochs_done"]
+    runs.resume(long_run.name)
+    wait_for(
+        lambda: runs.read_table(long_run.folder / "metrics.csv")["epoch"], lambda epochs: len(epochs) > done, seconds=60
+    )
+    epochs = runs.read_table(long_run.folder / "metrics.csv")["epoch"]
+    assert epochs == list(range(len(epochs)))
+    runs.stop(long_run.name)
+    assert wait_until_ended(long_run, 60).state == "stopped"
+
+
+def test_the_worker_outlives_the_process_that_started_it():
+    script = (
+        "import sys, json; from core import runs; from core.settings import TrainSettings\n"
+        "print(runs.start(TrainSettings.from_json(json.loads(sys.argv[1]))).name)"
+    )
+    started = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(SMALL.to_json())],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    run = runs.get(started.stdout.strip())
+    assert jobs.is_open(run.status)
+    assert wait_until_ended(run).state == "finished"
+
+
+def test_only_one_run_trains_at_a_time_and_a_training_run_cannot_be_removed(long_run):
+    with pytest.raises(UserError, match="is training"):
+        runs.start(SMALL)
+    with pytest.raises(UserError, match="is training"):
+        runs.remove(long_run.name)
+    with pytest.raises(UserError, match="cannot be resumed"):
+        runs.resume(long_run.name)
+
+
+def test_a_run_that_cannot_train_fails_with_a_sentence_and_a_next_step():
+    run = runs.start(TrainSettings(data="/nowhere"))
+    status = wait_until_ended(run)
+    assert status.state == "failed"
+    assert "no folder" in status.error
+    assert status.fix
+    assert not status.ours
+
+
+def test_weights_that_run_away_end_the_run_with_a_next_step(monkeypatch):
+    from core import training
+
+    compiled = training._compile
+
+    def compile_badly(model, settings):
+        compiled(model, settings)
+        model.optimizer.learning_rate = float("nan")
+
+    monkeypatch.setattr(training, "_compile", compile_badly)
+    with pytest.raises(UserError, match="run away") as caught:
+        training.train(runs.create(SMALL))
+    assert "learning rate" in caught.value.fix
+
+
+def test_removing_a_run_deletes_it_and_other_names_are_refused(with_run, tmp_path, monkeypatch):
+    for name in ("../runs", "no-such-run", ""):
+        with pytest.raises(UserError, match="no run"):
+            runs.get(name)
+    monkeypatch.setenv("PNEUMOSCOPE_WORKSPACE", str(tmp_path / "other"))
+    run = runs.create(SMALL)
+    runs.remove(run.name)
+    assert runs.every() == []
+
+
+def test_a_run_folder_that_holds_rubbish_hides_no_other_run(workspace):
+    run = runs.create(SMALL)
+    broken = runs.runs_folder() / "broken"
+    broken.mkdir()
+    (broken / "settings.json").write_text("{")
+    assert [other.name for other in runs.every()] == [run.name]
+
+
+def test_a_half_written_last_line_is_left_out(tmp_path):
+    (tmp_path / "metrics.csv").write_text("epoch,loss\n0,0.5\n1,")
+    assert runs.read_table(tmp_path / "metrics.csv") == {"epoch": [0.0], "loss": [0.5]}
+
+
+def test_a_promoted_model_answers_like_its_run(with_run):
+    from core.prediction import Predictor
+    from tests.helpers import encode, film
+
+    model_store.promote(with_run.name, "first")
+    with pytest.raises(UserError, match="already"):
+        model_store.promote(with_run.name, "first")
+    content = encode(film())
+    answers = [Predictor.load(name).predict(content).probability for name in (with_run.name, "first")]
+    assert answers[0] == answers[1]
+    assert "Research demonstration" in (model_store.models_folder() / "first/card.md").read_text()
+
+
+def test_a_model_file_that_was_changed_is_refused(with_run):
+    stored = model_store.promote(with_run.name, "second")
+    with stored.file.open("ab") as file:
+        file.write(b"!")
+    with pytest.raises(UserError, match="not the one its card"):
+        model_store.find("second")
+
+
+@pytest.mark.parametrize("name", ["", "../evil", "Name With Blanks", "a" * 61])
+def test_an_odd_model_name_is_refused(with_run, name):
+    with pytest.raises(UserError, match="no name for a model"):
+        model_store.promote(with_run.name, name)
+
+
+def test_a_trained_model_gives_calibrated_answers_one_by_one_and_in_batches(with_run):
+    import numpy as np
+
+    from core.prediction import Predictor
+    from tests.helpers import encode, film
+
+    predictor = Predictor.load(with_run.name)
+    single = [predictor.predict(encode(film(seed))) for seed in range(5)]
+    batch = predictor.probabilities(np.stack([prediction.film for prediction in single]))
+    assert batch == pytest.approx([prediction.probability for prediction in single], abs=1e-5)
+    for prediction in single:
+        assert (prediction.verdict == "suggests_pneumonia") == (prediction.probability >= prediction.threshold)
+        assert prediction.chest_film is None

@@ -1,0 +1,164 @@
+"""Every page through the entrypoint, without a browser."""
+
+import sys
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import model_store, runs
+from core.data import prepare as preparing
+from core.data.phantoms import load
+from core.images import ImageSpec
+from dashboard.app_pages import PAGES
+from tests.conftest import PROJECT
+from tests.helpers import encode, film, wait_for, write_tree
+
+NOTICE = "Research demonstration, not a medical device."
+
+
+def open_page(name: str) -> AppTest:
+    app = AppTest.from_file(str(PROJECT / "dashboard/app.py"), default_timeout=30).run()
+    return app.switch_page(f"app_pages/{PAGES[name].script}").run()
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(
+        str(element.value)
+        for kind in ("title", "markdown", "caption", "error", "warning", "info")
+        for element in app.get(kind)
+    )
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_in_an_empty_workspace_with_the_notice_in_sight(name):
+    app = open_page(name)
+    assert not app.exception
+    assert app.title[0].value == PAGES[name].title
+    assert NOTICE in texts(app)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_with_a_finished_run_and_a_model(with_run, name):
+    model_store.promote(with_run.name, "shown")
+    preparing.prepare(load("phantoms:60"), ImageSpec())
+    app = open_page(name)
+    app.session_state["data"] = "phantoms:60"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert NOTICE in texts(app)
+
+
+def test_the_data_set_page_counts_films_and_says_synthetic():
+    prepared = preparing.prepare(load("phantoms"), ImageSpec())
+    app = open_page("dataset")
+    assert not app.exception
+    counts = app.dataframe[0].value
+    assert counts["Films"].sum() == len(prepared.films)
+    assert set(counts["Part"]) == {"train", "validation", "test"}
+    assert any("SYNTHETIC" in element.value for element in app.markdown)
+
+
+def test_the_data_set_page_prepares_what_is_not_prepared(tmp_path):
+    root = write_tree(tmp_path / "films", {"NORMAL": 30, "PNEUMONIA": 30})
+    (root / "NORMAL" / "note.jpeg").write_text("no film")
+    app = open_page("dataset")
+    app.text_input(key="folder_path").set_value(str(root))
+    app.button[0].click().run()
+    assert app.session_state["data"] == str(root.resolve())
+    wait_for(lambda: app.run().dataframe, bool, 30)
+    assert not app.exception
+    assert any("1 files could not be read" in expander.label for expander in app.expander)
+
+
+@pytest.mark.parametrize("films", [{}, {"NORMAL": 1}, {"NORMAL": 1, "PNEUMONIA": 1, "COVID": 1}], ids=str)
+def test_a_folder_that_will_not_do_is_explained_and_nothing_is_lost(tmp_path, films):
+    root = tmp_path / "films"
+    root.mkdir()
+    write_tree(root, films)
+    app = open_page("dataset")
+    app.text_input(key="folder_path").set_value(str(root))
+    app.button[0].click().run()
+    assert not app.exception
+    assert app.error[0].value
+    assert app.session_state["data"] == "phantoms"
+
+
+def test_settings_that_cannot_be_built_start_nothing_and_say_why():
+    app = open_page("train")
+    app.text_input(key="simple_cnn_filters").set_value("8, 8, 8, 8, 8, 8, 8, 8, 8")
+    app.form_submit_button[0].click().run()
+    assert not app.exception
+    assert "fewer filters" in app.error[0].value
+    assert runs.every() == []
+
+
+def test_start_trains_with_the_settings_on_the_page():
+    app = open_page("train")
+    app.number_input(key="train_epochs").set_value(1)
+    app.number_input(key="train_image_size").set_value(32)
+    app.text_input(key="simple_cnn_filters").set_value("4, 8")
+    app.selectbox(key="train_optimizer").set_value("sgd")
+    app.form_submit_button[0].click().run()
+    assert not app.exception
+    assert not app.error
+    (run,) = runs.every()
+    assert (run.settings.epochs, run.settings.image_size, run.settings.optimizer) == (1, 32, "sgd")
+    assert run.settings.options["filters"] == (4, 8) or run.settings.options["filters"] == [4, 8]
+    wait_for(lambda: run.status.state, lambda state: state == "finished", 90)
+    assert any("best model" in element.value for element in app.run().success)
+
+
+def test_the_evaluate_page_shows_the_stored_report(with_run):
+    from core import evaluation
+
+    report = evaluation.stored(with_run.folder)["validation"]
+    app = open_page("evaluate")
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["ROC AUC"] == f"{report.metrics['roc_auc'].value:.3f}"
+    assert shown["Sensitivity"] == f"{report.metrics['sensitivity'].value:.3f}"
+
+
+def test_the_predict_page_answers_an_upload_like_the_library(with_run):
+    from core.prediction import Predictor
+
+    content = encode(film(4, "lobar"), ".jpeg")
+    expected = Predictor.load(with_run.name).predict(content)
+    app = open_page("predict")
+    app.file_uploader[0].upload("film.jpeg", content).run(timeout=60)
+    assert not app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Probability"] == f"{expected.probability:.1%}"
+    assert any("SYNTHETIC" in warning.value for warning in app.warning)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no film", encode(film(), ".jpeg")[:900], encode(film()[:1, :1])],
+    ids=["empty", "text", "cut", "1x1"],
+)
+def test_the_predict_page_explains_a_file_that_is_no_film(with_run, content):
+    app = open_page("predict")
+    app.file_uploader[0].upload("film.png", content).run(timeout=60)
+    assert not app.exception
+    assert app.error[0].value
+
+
+def test_a_film_of_the_data_set_can_be_asked_about(with_run):
+    app = open_page("predict")
+    app.segmented_control(key="predict_way").set_value("From the data set").run(timeout=60)
+    assert not app.exception
+    assert {metric.label for metric in app.metric} >= {"Probability", "Threshold"}
+
+
+def test_opening_the_pages_has_not_loaded_tensorflow_into_a_fresh_server():
+    import subprocess
+
+    script = (
+        "import sys; from streamlit.testing.v1 import AppTest; from dashboard.app_pages import PAGES\n"
+        "app = AppTest.from_file('dashboard/app.py', default_timeout=30).run()\n"
+        "for page in PAGES.values():\n"
+        "    assert not app.switch_page(f'app_pages/{page.script}').run().exception\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=False).returncode == 0

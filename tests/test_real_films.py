@@ -1,0 +1,65 @@
+"""On real films: what is learnt must be learnt from the films, and from nothing else."""
+
+import random
+
+import pytest
+
+from core import evaluation, model_store, runs
+from core.settings import TrainSettings
+from tests.helpers import wait_until_ended
+
+# 4 in 10 films train, 1 in 10 validates, half judges: some 2,000, 500 and 2,600 films.
+SHARES = {"validation_fraction": 0.1, "test_fraction": 0.5}
+
+
+def judge(folder) -> evaluation.EvaluationReport:
+    """One epoch, then the report on the test part: patients the run never saw."""
+    run = runs.start(TrainSettings(data=str(folder), epochs=1, **SHARES))
+    status = wait_until_ended(run, 280)
+    assert status.state == "finished", (run.folder / "log.txt").read_text()
+    predictor = evaluation.Predictor.load(run.name)
+    return evaluation.evaluate(predictor, model_store.find(run.name).split, run.settings.data, "test")
+
+
+def test_one_epoch_on_real_films_separates_other_patients(real_films):
+    report = judge(real_films / "chest_xray" / "train")
+    assert report.films >= 400
+    assert report.metrics["roc_auc"].value >= 0.90
+
+
+def test_with_shuffled_labels_nothing_is_learnt(real_films, tmp_path):
+    films = sorted((real_films / "chest_xray" / "train").glob("*/*.jpeg"))
+    labels = [film.parent.name for film in films]
+    random.Random(0).shuffle(labels)
+    for name in set(labels):
+        (tmp_path / "shuffled" / name).mkdir(parents=True)
+    for film, label in zip(films, labels, strict=True):
+        (tmp_path / "shuffled" / label / film.name).symlink_to(film)
+    report = judge(tmp_path / "shuffled")
+    assert report.films >= 400
+    assert report.metrics["roc_auc"].value <= 0.60
+
+
+def test_phantoms_can_be_learnt_by_looking():
+    run = runs.start(TrainSettings(epochs=8))
+    assert wait_until_ended(run, 280).state == "finished"
+    predictor = evaluation.Predictor.load(run.name)
+    report = evaluation.evaluate(predictor, model_store.find(run.name).split, "phantoms", "test")
+    assert report.metrics["roc_auc"].value > 0.95
+
+
+@pytest.mark.parametrize("folder", ["NORMAL", "PNEUMONIA"])
+def test_every_original_decodes_to_what_full_decoding_gives(real_films, folder):
+    import cv2
+    import numpy as np
+
+    from core.images import ImageSpec, standardise
+
+    differences = []
+    for path in sorted((real_films / "originals" / folder).iterdir())[:40]:
+        content = path.read_bytes()
+        full = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        full = cv2.resize(full, (150, 150), interpolation=cv2.INTER_AREA)
+        differences.append(np.abs(standardise(content, ImageSpec(150)).astype(int) - full).mean())
+    assert max(differences) < 1.0
+    assert np.mean(differences) < 0.3

@@ -11,7 +11,7 @@ help:
 	@echo "make test   install what is missing, a browser too, and run every test"
 	@echo "make lint   check the style"
 	@echo "make check  lint and test: what CI runs"
-	@echo "make bench  measure; results go into benchmarks/"
+	@echo "make bench  measure the main job; figures so far: benchmarks/README.md"
 
 run:
 	@$(PYTHON) bootstrap.py app
@@ -30,5 +30,5 @@ lint:
 check: lint test
 
 bench:
-	@$(PYTHON) bootstrap.py app
+	@$(PYTHON) bootstrap.py tests
 	@$(VENV)/python -m benchmarks.main_job

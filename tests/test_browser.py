@@ -1,53 +1,13 @@
 """The whole path in a real browser: open, train, watch, evaluate, upload, read the verdict."""
 
-import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import urllib.request
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from core import runs
-from tests.conftest import PROJECT
+from tests.browser import Server, chromium, go, new_page
 from tests.helpers import encode, film, wait_for
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-# A first page, a first import of TensorFlow and a training epoch all take seconds.
-PATIENCE = 60_000
-
-
-class Server:
-    """The dashboard in a process of its own."""
-
-    def __init__(self, log):
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"http://localhost:{self.port}"
-        self.log = log
-        self.start()
-
-    def start(self):
-        command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(self.port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log, env=os.environ)
-        wait_for(self.healthy, bool, 30)
-
-    def healthy(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(20)
 
 
 @pytest.fixture
@@ -59,23 +19,8 @@ def server(tmp_path):
 
 @pytest.fixture
 def page():
-    """A browser page that remembers every error on its console."""
-    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1360, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        page.errors = []
-        page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        yield page
-        browser.close()
-
-
-def go(page, name: str) -> None:
-    page.get_by_role("link", name=name, exact=True).first.click()
-    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    with chromium() as browser:
+        yield new_page(browser)
 
 
 def test_a_visitor_trains_judges_and_asks(server, page, tmp_path):
@@ -88,11 +33,11 @@ def test_a_visitor_trains_judges_and_asks(server, page, tmp_path):
     expect(page.get_by_role("img", name=re.compile("phantom-.*PNEUMONIA")).first).to_be_visible()
 
     go(page, "Train")
-    page.get_by_role("spinbutton", name="Epochs").fill("3")
+    page.get_by_role("spinbutton", name="Epochs").fill("20")
     page.get_by_role("spinbutton", name="Image size (pixels)").fill("64")
     page.get_by_role("textbox", name="Filters").fill("8, 16, 32")
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_text(re.compile(r"Epoch \d of 3"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Epoch \d of 20"))).to_be_visible()
     run = runs.every()[0]
     chart = page.get_by_test_id("stVegaLiteChart").first
     expect(chart).to_be_visible()
@@ -105,8 +50,8 @@ def test_a_visitor_trains_judges_and_asks(server, page, tmp_path):
     page.goto(server.address)
     page.errors.clear()
     go(page, "Train")
-    if runs.running():
-        expect(page.get_by_text(run.name).first).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"Run {run.name}")).to_be_visible()
     wait_for(lambda: run.status.state, lambda state: state == "finished", 120)
 
     go(page, "Evaluate")

@@ -125,7 +125,8 @@ def test_an_interrupted_prepare_leaves_nothing_half_valid(folder):
 
 def test_a_killed_prepare_leaves_nothing_half_valid(folder):
     script = (
-        "import os, sys; from core import data; from core.data.prepare import prepare; from core.images import ImageSpec\n"
+        "import os, sys; from core import data; from core.images import ImageSpec\n"
+        "from core.data.prepare import prepare\n"
         "prepare(data.load(sys.argv[1]), ImageSpec(48), lambda done, total: done == 5 and os.kill(os.getpid(), 9))"
     )
     killed = subprocess.run([sys.executable, "-c", script, str(folder)], cwd=PROJECT, check=False)

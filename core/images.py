@@ -113,15 +113,12 @@ def _is_cut_short(data: bytes, format: str) -> bool:
 
 
 def _reduced_mode(header: Header, size: int) -> int:
-    """libjpeg skips detail that the resize would average away: decode at 1/2, 1/4 or 1/8.
+    """libjpeg skips detail that the resize would average away: decode at 1/2 or 1/4.
 
     Twice the wanted size is kept, so that the result stays within a grey level of full decoding.
+    At 1/8 it would not, and decoding would be no faster.
     """
-    reductions = {
-        8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-        4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-        2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    }
+    reductions = {4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
     for factor, mode in reductions.items():
         if min(header.width, header.height) // factor >= 2 * size:
             return mode

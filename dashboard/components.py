@@ -80,9 +80,9 @@ def pick_data() -> DataSet | None:
     if current not in known:
         known.append(current)
     chosen = st.selectbox("Data set", known, index=known.index(current), format_func=data_name)
-    if chosen != current:
-        state.choose_data(chosen)
     with explained():
+        if chosen != current:
+            state.choose_data(chosen)
         return state.load_data(chosen)
     return None
 

@@ -45,7 +45,8 @@ def check_python() -> None:
 
 
 def make_environment() -> None:
-    if PYTHON.exists():
+    # Without pip it is the rest of an interrupted attempt.
+    if PYTHON.exists() and PYTHON.with_name("pip").exists():
         return
     print("Creating .venv ...", flush=True)
     done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
@@ -81,7 +82,7 @@ def check_opencv() -> None:
     done = subprocess.run(load, capture_output=True, text=True, check=False)
     if done.returncode:
         fail(
-            f"OpenCV cannot be loaded: {done.stderr.strip().splitlines()[-1]}",
+            f"OpenCV cannot be loaded: {done.stderr.strip()[-200:]}",
             f"Install the system's {' and '.join(OPENCV_PACKAGES)} (their Debian names) and run again.",
         )
 

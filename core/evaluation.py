@@ -1,5 +1,6 @@
 """Judges a model on a part of a data set that it was not trained on."""
 
+import contextlib
 import dataclasses
 import math
 from pathlib import Path
@@ -74,7 +75,9 @@ def evaluate(
     parts = splits.split(
         prepared.table, settings["validation_fraction"], settings["test_fraction"], settings["seed"], split
     )
-    chosen = np.arange(len(parts)) if part == "all" else np.flatnonzero(parts == part)
+    known = np.array([split.get(patient, "") for patient in prepared.table["patient"]])
+    # Another folder may call films a test part whose patients this model was trained on.
+    chosen = np.arange(len(parts)) if part == "all" else np.flatnonzero((parts == part) & (known != "train"))
     labels = prepared.labels[chosen]
     for label, name in enumerate(CLASS_NAMES):
         if not (labels == label).any():
@@ -106,13 +109,15 @@ def evaluate(
 
 def save(report: EvaluationReport, run_folder: Path) -> None:
     """Adds the report to the run's report.json, which holds one for each part."""
-    path = run_folder / "report.json"
-    workspace.write_json(path, workspace.read_json(path, {}) | {report.part: report.to_json()})
+    reports = stored(run_folder) | {report.part: report}
+    workspace.write_json(run_folder / "report.json", {part: found.to_json() for part, found in reports.items()})
 
 
 def stored(run_folder: Path) -> dict[str, EvaluationReport]:
-    """The run's reports by part."""
-    return {
-        part: EvaluationReport.from_json(values)
-        for part, values in workspace.read_json(run_folder / "report.json", {}).items()
-    }
+    """The run's reports by part; one that cannot be read is left out."""
+    found = {}
+    written = workspace.read_json(run_folder / "report.json")
+    for part, values in written.items() if isinstance(written, dict) else ():
+        with contextlib.suppress(AttributeError, KeyError, TypeError):
+            found[part] = EvaluationReport.from_json(values)
+    return found

@@ -5,6 +5,7 @@ A job is a folder: `lock` (held by the worker as long as it lives), `status.json
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import subprocess
 import sys
@@ -68,6 +69,8 @@ def launch(folder: Path, arguments: list[str]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not is_alive(folder) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
+    if process.poll() and _read_status(folder).state == "starting":
+        update(folder, state="failed", error="The worker could not start.", fix="Its log says why.", ours=True)
 
 
 @contextlib.contextmanager
@@ -114,13 +117,12 @@ def folder_for(name: str) -> Path:
 
 def is_alive(folder: Path) -> bool:
     """True while a worker holds the folder's lock."""
-    lock = folder / "lock"
-    if not lock.exists():
-        return False
+    # A shared probe: several viewers may ask at once and must not take each other for the worker.
     try:
-        with FileLock(lock, timeout=0):
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
-    except Timeout:
+    except BlockingIOError:
         return True
     except OSError:
         return False
@@ -130,12 +132,20 @@ def status(folder: Path) -> Status:
     """The job's present state; an open one whose worker is gone is "interrupted"."""
     # The lock first: a worker that ends in between has then already written its last word.
     alive = is_alive(folder)
-    stored = workspace.read_json(folder / "status.json", {})
-    known = {field.name for field in dataclasses.fields(Status)}
-    found = Status(**{name: value for name, value in stored.items() if name in known})
-    if found.state in OPEN_STATES and not alive:
+    found = _read_status(folder)
+    starting = found.state == "starting" and time.time() - found.started < START_SECONDS
+    if found.state not in FINAL_STATES and not alive and not starting:
         return dataclasses.replace(found, state="interrupted")
     return found
+
+
+def _read_status(folder: Path) -> Status:
+    """What status.json says; a field that is missing or of another type has its default."""
+    stored = workspace.read_json(folder / "status.json")
+    defaults = dataclasses.asdict(Status())
+    if not isinstance(stored, dict) or stored.get("state") not in (*OPEN_STATES, *FINAL_STATES):
+        return Status()
+    return Status(**{name: stored[name] for name in defaults if type(stored.get(name)) is type(defaults[name])})
 
 
 def is_open(status: Status) -> bool:
@@ -150,8 +160,7 @@ def write_status(folder: Path, status: Status) -> None:
 
 def update(folder: Path, **changes: Any) -> None:
     """Changes some fields of the stored status."""
-    stored = workspace.read_json(folder / "status.json", {"started": time.time()})
-    workspace.write_json(folder / "status.json", stored | changes | {"updated": time.time()})
+    write_status(folder, dataclasses.replace(_read_status(folder), **changes, updated=time.time()))
 
 
 class Meter:

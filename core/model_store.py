@@ -16,6 +16,17 @@ from core import runs, workspace
 from core.errors import UserError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+CARD_FIELDS = {
+    "architecture",
+    "best_epoch",
+    "calibration",
+    "data",
+    "image_spec",
+    "operating_point",
+    "parameters",
+    "settings",
+    "sha256",
+}
 NOTICE = "Research demonstration, not a medical device."
 
 
@@ -30,7 +41,8 @@ class StoredModel:
     @property
     def split(self) -> dict[str, str]:
         """{patient: part} of the films the model was made with."""
-        return workspace.read_json(self.file.parent / "split.json", {})
+        recorded = workspace.read_json(self.file.parent / "split.json")
+        return recorded if isinstance(recorded, dict) else {}
 
 
 def models_folder() -> Path:
@@ -44,7 +56,7 @@ def promoted() -> list[StoredModel]:
     found = [
         StoredModel(folder.name, folder / "model.keras", card)
         for folder in folders
-        if not folder.name.startswith(".") and (card := workspace.read_json(folder / "card.json"))
+        if not folder.name.startswith(".") and (card := _read_card(folder / "card.json"))
     ]
     return sorted(found, key=lambda model: model.card.get("promoted", ""), reverse=True)
 
@@ -55,7 +67,7 @@ def find(name: str) -> StoredModel:
         (models_folder() / name / "model.keras", models_folder() / name / "card.json"),
         (runs.runs_folder() / name / "best.keras", runs.runs_folder() / name / "card.json"),
     ):
-        card = workspace.read_json(card_file) if Path(name).name == name else None
+        card = _read_card(card_file) if Path(name).name == name else None
         if card:
             if not file.is_file() or file_hash(file) != card["sha256"]:
                 raise UserError(
@@ -68,12 +80,20 @@ def find(name: str) -> StoredModel:
     )
 
 
+def _read_card(path: Path) -> dict[str, Any] | None:
+    """The card, or None where there is none or something in it is missing."""
+    card = workspace.read_json(path)
+    return card if isinstance(card, dict) and card.keys() >= CARD_FIELDS else None
+
+
 def promote(run_name: str, name: str) -> StoredModel:
     """Copies a run's best model to models/NAME. Raises UserError if the name is taken or odd."""
     if not NAME.fullmatch(name):
         raise UserError(
             f"{name!r} is no name for a model.", fix="Use up to 60 small letters, digits, dots, dashes and underscores."
         )
+    if (runs.runs_folder() / name).exists():
+        raise UserError(f"{name} is the name of a run.", fix="Give the model a name of its own.")
     source = find(runs.get(run_name).name)
     target = models_folder() / name
     if target.exists():
@@ -88,7 +108,7 @@ def promote(run_name: str, name: str) -> StoredModel:
             workspace.write_json(unfinished / "split.json", source.split)
             card = source.card | {"name": name, "promoted": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"}
             workspace.write_json(unfinished / "card.json", card)
-            (unfinished / "card.md").write_text(card_text(card))
+            (unfinished / "card.md").write_text(card_text(card), encoding="utf-8")
             unfinished.rename(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

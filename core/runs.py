@@ -1,8 +1,8 @@
 """Training runs: started, stopped, resumed, listed. Owns the format of the run folder.
 
 workspace/runs/<name>/ holds settings.json, status.json, log.txt and lock (see jobs), split.json,
-metrics.csv (a line an epoch), steps.csv (a line a while), checkpoint.keras and checkpoint.json
-(the end of the last whole epoch), best.keras, card.json, report.json, and `stop` while a stop is
+metrics.csv (a line an epoch), steps.csv (a line a while), checkpoint.json and the model it names
+(the end of the last whole epoch), best.keras, card.json, report.json, and `stop` once a stop was
 asked for.
 """
 
@@ -63,7 +63,6 @@ def create(settings: TrainSettings) -> Run:
         break
     run = Run(place, settings)
     workspace.write_json(place / "settings.json", settings.to_json())
-    jobs.write_status(place, Status(started=datetime.datetime.now().timestamp()))
     return run
 
 
@@ -81,8 +80,12 @@ def resume(name: str) -> Run:
     state = run.status.state
     if not run.can_resume:
         raise UserError(f"Run {name} is {state} and cannot be resumed.", fix="Start a new run instead.")
-    (run.folder / "stop").unlink(missing_ok=True)
-    return _launch_alone(lambda: run)
+
+    def forget_stop() -> Run:
+        (run.folder / "stop").unlink(missing_ok=True)
+        return run
+
+    return _launch_alone(forget_stop)
 
 
 def _launch_alone(make) -> Run:
@@ -151,14 +154,22 @@ def with_model() -> list[Run]:
 
 
 def read_table(path: Path) -> dict[str, list[float]]:
-    """Columns of metrics.csv or steps.csv; a half-written last line is left out."""
+    """Columns of metrics.csv or steps.csv; a line that is half-written or holds no numbers is left out."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", errors="replace") as file:
             rows = list(csv.reader(file))
-    except OSError:
+    except (OSError, csv.Error):
         return {}
     if not rows:
         return {}
     names, *lines = rows
-    whole = [line for line in lines if len(line) == len(names) and all(line)]
+    whole = [line for line in lines if len(line) == len(names) and all(map(_is_number, line))]
     return {name: [float(line[column]) for line in whole] for column, name in enumerate(names)}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,7 +1,6 @@
 """What a training run is asked to do: typed, checked, and readable as JSON."""
 
 import dataclasses
-import math
 import typing
 from typing import Any, Self
 
@@ -47,9 +46,7 @@ def _check_value(field: dataclasses.Field, value: Any) -> None:
 
 def _check_number(field: dataclasses.Field, value: Any, kind: type) -> None:
     low, high = field.metadata["low"], field.metadata["high"]
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if fits and kind is int:
-        fits = value == int(value)
+    fits = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     if not fits or not low <= value <= high:
         word = "a whole number" if kind is int else "a number"
         raise UserError(f"{field.name} is {value!r}.", fix=f"Give {word} from {low:g} to {high:g}.")
@@ -114,6 +111,9 @@ class TrainSettings:
     seed: int = option(0, "Seed", "Fixes every random choice, so that a run can be repeated.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
+        for name, kind in (("data", str), ("architecture", str), ("options", dict)):
+            if not isinstance(getattr(self, name), kind):
+                raise UserError(f"{name} is {getattr(self, name)!r}.", fix="See the settings of another run.")
         check(self)
         if self.validation_fraction + self.test_fraction > 0.8:
             raise UserError(

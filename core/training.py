@@ -19,7 +19,7 @@ from core import architectures, calibration, data, jobs, model_store, runs, work
 from core.architectures import ARCHITECTURES
 from core.data import splits
 from core.data.batches import Shuffle, eval_batches, train_batches
-from core.data.prepare import Prepared, prepare
+from core.data.prepare import Prepared, Progress, prepare
 from core.errors import UserError
 from core.images import ImageSpec
 from core.runs import Run
@@ -44,18 +44,21 @@ class Specificity(keras.metrics.Recall):
 def train(run: Run) -> None:
     """Trains the run, from its checkpoint where there is one, and writes best.keras and card.json.
 
-    Returns when the last epoch is done or a stop was obeyed. Raises UserError for settings or data
-    that cannot be trained on.
+    Returns when the last epoch is done or a stop was obeyed; a stop before the first batch leaves no
+    model. Raises UserError for settings or data that cannot be trained on.
     """
     settings, folder = run.settings, run.folder
     options = architectures.options_of(settings)
-    prepared = prepare(data.load(settings.data), ImageSpec(settings.image_size), jobs.Meter(folder, "preparing"))
+    try:
+        prepared = prepare(data.load(settings.data), ImageSpec(settings.image_size), _stoppable(folder))
+    except Stopped:
+        return
     parts = _split(folder, prepared, settings)
     keras.utils.set_random_seed(settings.seed)
     checkpoint = workspace.read_json(folder / "checkpoint.json", {"epochs_done": 0, "best": None, "best_epoch": 0})
+    _forget_unfinished_epochs(folder, checkpoint["epochs_done"])
     if checkpoint["epochs_done"]:
-        model = keras.models.load_model(folder / "checkpoint.keras")
-        _forget_unfinished_epochs(folder, checkpoint["epochs_done"])
+        model = keras.models.load_model(folder / checkpoint["file"])
     else:
         model = ARCHITECTURES[settings.architecture].build(settings.image_size, options)
         _compile(model, settings)
@@ -63,14 +66,25 @@ def train(run: Run) -> None:
     _write_card(run, prepared, parts)
 
 
+def _stoppable(folder: Path) -> Progress:
+    """Shows how far the preparing is, and leaves it when a stop is asked for."""
+    meter = jobs.Meter(folder, "preparing")
+
+    def progress(done: int, total: int) -> None:
+        meter(done, total)
+        if runs.stop_requested(folder):
+            raise Stopped
+
+    return progress
+
+
 def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndarray:
     """The part of every film; kept in the run, so that films that come later change nothing."""
     recorded = workspace.read_json(folder / "split.json")
     parts = splits.split(prepared.table, settings.validation_fraction, settings.test_fraction, settings.seed, recorded)
     splits.check_trainable(parts, prepared.labels)
-    if recorded is None:
-        patients = prepared.table["patient"]
-        workspace.write_json(folder / "split.json", dict(zip(patients, parts.tolist(), strict=True)))
+    drawn = dict(zip(prepared.table["patient"], parts.tolist(), strict=True))
+    workspace.write_json(folder / "split.json", (recorded or {}) | drawn)
     return parts
 
 
@@ -94,24 +108,30 @@ def _fit(model: keras.Model, run: Run, prepared: Prepared, parts: np.ndarray, ch
     shuffle = Shuffle(np.flatnonzero(parts == "train"), settings.seed)
     recorder = Recorder(run, shuffle, checkpoint)
     try:
-        model.fit(
-            train_batches(prepared, shuffle, settings.batch_size),
-            validation_data=eval_batches(prepared, np.flatnonzero(parts == "validation"), EVAL_BATCH),
-            initial_epoch=checkpoint["epochs_done"],
-            epochs=settings.epochs,
-            class_weight=_class_weight(prepared.labels[shuffle.films], settings),
-            callbacks=[
-                keras.callbacks.TerminateOnNaN(),
-                keras.callbacks.CSVLogger(run.folder / "metrics.csv", append=checkpoint["epochs_done"] > 0),
-                recorder,
-            ],
-            # The batches come shuffled.
-            shuffle=False,
-            verbose=0,
-        )
+        with workspace.writing(run.folder):
+            model.fit(
+                train_batches(prepared, shuffle, settings.batch_size),
+                validation_data=eval_batches(prepared, np.flatnonzero(parts == "validation"), EVAL_BATCH),
+                initial_epoch=checkpoint["epochs_done"],
+                epochs=settings.epochs,
+                class_weight=_class_weight(prepared.labels[shuffle.films], settings),
+                callbacks=[
+                    keras.callbacks.TerminateOnNaN(),
+                    keras.callbacks.CSVLogger(run.folder / "metrics.csv", append=checkpoint["epochs_done"] > 0),
+                    recorder,
+                ],
+                # The batches come shuffled.
+                shuffle=False,
+                verbose=0,
+            )
     except Stopped:
         if not (run.folder / "best.keras").is_file():
             _save(_without_optimizer(model), run.folder / "best.keras")
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise UserError(
+            "The memory of this machine does not suffice for this network and batch.",
+            fix="Use a smaller batch, smaller images or fewer filters.",
+        ) from error
     if recorder.lost:
         raise UserError(
             "The loss is no longer a number: the weights have run away.",
@@ -146,8 +166,11 @@ def _without_optimizer(model: keras.Model) -> keras.Model:
 def _save(model: keras.Model, path: Path) -> None:
     beside = path.with_name(f"{path.stem}.part.keras")
     with workspace.writing(path):
-        model.save(beside)
-        beside.replace(path)
+        try:
+            model.save(beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 class Recorder(keras.callbacks.Callback):
@@ -163,6 +186,7 @@ class Recorder(keras.callbacks.Callback):
         self.settings = run.settings
         self.shuffle = shuffle
         self.checkpoint = dict(checkpoint)
+        self.first_epoch = checkpoint["epochs_done"]
         self.lost = False
         self.written = 0.0
         self.films_per_second = 0.0
@@ -181,18 +205,20 @@ class Recorder(keras.callbacks.Callback):
         if not np.isfinite((logs or {}).get("loss", 0.0)):
             self.lost = True
         now = time.monotonic()
-        if batch == 0 and self.epoch == self.checkpoint["epochs_done"]:
+        if batch == 0 and self.epoch == self.first_epoch:
             # The first step of a process also builds the graph: it would spoil the speed.
             self.epoch_started = now
             self._write(0, 1, logs)
             # Only now: the start competes with the very page that waits for it.
             jobs.lower_priority()
         elif now - self.written >= 0.5:
-            first = self.epoch == self.checkpoint["epochs_done"]
-            self.films_per_second = (
-                (batch + (0 if first else 1)) * self.settings.batch_size / (now - self.epoch_started)
-            )
+            timed = batch if self.epoch == self.first_epoch else batch + 1
+            self.films_per_second = timed * self.settings.batch_size / (now - self.epoch_started)
             self._write(batch, batch + 1, logs)
+        if runs.stop_requested(self.folder):
+            raise Stopped
+
+    def on_test_batch_end(self, batch, logs=None):
         if runs.stop_requested(self.folder):
             raise Stopped
 
@@ -208,11 +234,22 @@ class Recorder(keras.callbacks.Callback):
         best = self.checkpoint["best"]
         if best is None or logs[MONITORED] > best:
             self.checkpoint |= {"best": logs[MONITORED], "best_epoch": epoch + 1}
+            # A resumed run has a card and reports already, and they speak of another model.
+            for name in ("card.json", "report.json"):
+                (self.folder / name).unlink(missing_ok=True)
             _save(_without_optimizer(self.model), self.folder / "best.keras")
-        _save(self.model, self.folder / "checkpoint.keras")
-        self.checkpoint["epochs_done"] = epoch + 1
-        workspace.write_json(self.folder / "checkpoint.json", self.checkpoint)
+        self._keep_checkpoint(epoch + 1)
         self._write(self.steps - 1, self.steps, logs)
+
+    def _keep_checkpoint(self, epochs_done: int) -> None:
+        """The JSON names its model, so that the two change in one step."""
+        name = f"checkpoint-{epochs_done}.keras"
+        _save(self.model, self.folder / name)
+        self.checkpoint |= {"epochs_done": epochs_done, "file": name}
+        workspace.write_json(self.folder / "checkpoint.json", self.checkpoint)
+        for older in self.folder.glob("checkpoint-*.keras"):
+            if older.name != name:
+                older.unlink()
 
     def _write(self, batch: int, done: int, logs: dict[str, float] | None) -> None:
         self.written = time.monotonic()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def writing(place: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"{place} cannot be written: {error.strerror or error}.",
-            fix="Free some space, or point PNEUMOSCOPE_WORKSPACE at a folder you may write to.",
+            fix="Free some space, or let PNEUMOSCOPE_WORKSPACE (for models: PNEUMOSCOPE_MODELS) name a folder "
+            "you may write to.",
         ) from error
 
 
@@ -43,7 +45,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Atomic write of one file. Raises UserError if the disk refuses."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Two sessions of one server are threads of one process.
+    beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     with writing(path):
         try:
             beside.write_bytes(content)

@@ -70,7 +70,9 @@ def state_badge(status: Status) -> None:
 
 def data_name(key: str) -> str:
     """A data set's name for menus; folders by their last two parts."""
-    return "Synthetic phantoms" if key.startswith(state.PHANTOMS) else "/".join(Path(key).parts[-2:])
+    if key.split(":")[0] == state.PHANTOMS:
+        return f"Synthetic phantoms{key.removeprefix(state.PHANTOMS)}"
+    return "/".join(Path(key).parts[-2:])
 
 
 def pick_data() -> DataSet | None:
@@ -79,7 +81,10 @@ def pick_data() -> DataSet | None:
     current = state.data_key()
     if current not in known:
         known.append(current)
-    chosen = st.selectbox("Data set", known, index=known.index(current), format_func=data_name)
+    names = [data_name(key) for key in known]
+    # Two folders may end alike: those show their whole path.
+    labels = {key: key if names.count(name) > 1 else name for key, name in zip(known, names, strict=True)}
+    chosen = st.selectbox("Data set", known, index=known.index(current), format_func=labels.get)
     with explained():
         if chosen != current:
             state.choose_data(chosen)

@@ -24,7 +24,7 @@ def choose_data(key: str) -> None:
     """Makes it the visitor's data set and remembers it for the next visit."""
     if key not in known_data():
         workspace.make_folder(workspace.root())
-        workspace.write_json(_remembered(), [*workspace.read_json(_remembered(), []), key])
+        workspace.write_json(_remembered(), [*_read_remembered(), key])
     st.session_state[DATA] = key
 
 
@@ -33,8 +33,19 @@ def known_data() -> list[str]:
     keys = [PHANTOMS]
     if given := os.environ.get("CHEST_XRAY_DATA"):
         keys.append(str((workspace.PROJECT / given / "chest_xray").resolve()))
-    keys += workspace.read_json(_remembered(), [])
-    return [key for key in dict.fromkeys(keys) if key == PHANTOMS or Path(key).is_dir()]
+    return [key for key in dict.fromkeys([*keys, *_read_remembered()]) if key == PHANTOMS or _is_folder(key)]
+
+
+def _is_folder(key: str) -> bool:
+    try:
+        return Path(key).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _read_remembered() -> list[str]:
+    found = workspace.read_json(_remembered())
+    return [key for key in found if isinstance(key, str)] if isinstance(found, list) else []
 
 
 def _remembered() -> Path:

@@ -24,7 +24,7 @@ LEVELS = (
     ("core.architectures.simple_cnn", "core.architectures", "core.data.batches", "core.training"),
     ("core.prediction",),
     ("core.evaluation",),
-    ("core.cli",),
+    ("core.commands", "core.cli"),
     ("dashboard.app_pages", "dashboard.state", "dashboard.charts"),
     ("dashboard.components",),
 )

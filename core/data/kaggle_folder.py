@@ -21,10 +21,7 @@ def recognises(key: str) -> bool:
 
 def load(key: str) -> DataSet:
     """Reads names, sizes and times; opens no film. Raises UserError if the layout is another."""
-    folder = Path(key).expanduser()
-    if not key.strip() or not folder.is_dir():
-        raise UserError(f"There is no folder {_safe(key)!r}.", fix=LAYOUT)
-    folder = folder.resolve()
+    folder = _existing_folder(key)
     try:
         tree = _find_tree(folder)
         samples = [
@@ -46,6 +43,17 @@ def load(key: str) -> DataSet:
         read=lambda sample: sample.path.read_bytes(),
         notes=_notes(samples),
     )
+
+
+def _existing_folder(key: str) -> Path:
+    try:
+        folder = Path(key).expanduser().resolve()
+        if key.strip() and folder.is_dir():
+            return folder
+    except (OSError, RuntimeError, ValueError):
+        # An unknown ~user, a name too long, a parent that may not be entered, a NUL byte.
+        pass
+    raise UserError(f"There is no folder {_safe(key[:200])!r} that can be read.", fix=LAYOUT)
 
 
 def _find_tree(folder: Path) -> dict[str, dict[str, list[Path]]]:

@@ -16,7 +16,7 @@ from core.errors import UserError
 # Part of every stamp: raise it when the drawing changes, so that prepared films are drawn anew.
 VERSION = 1
 SIDE = 224
-KEY = re.compile(r"phantoms(?::(\d+))?(?::(\d+))?")
+KEY = re.compile(r"phantoms(?::(\d{1,9}))?(?::(\d{1,9}))?")
 DEFAULT_PATIENTS = 400
 MOST_PATIENTS = 20_000
 SUBTYPES = {"lobar": PNEUMONIA, "patchy": PNEUMONIA, "": NORMAL}

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,8 +54,10 @@ class Prepared:
 
 def find(data: DataSet, spec: ImageSpec) -> Prepared | None:
     """The prepared set if these very films were prepared before, else None."""
-    folder = _folder(data, spec)
-    return _open(data, spec, folder) if folder.is_dir() else None
+    try:
+        return _open(data, spec, _folder(data, spec))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
 
 
 def prepare(data: DataSet, spec: ImageSpec, progress: Progress = lambda done, total: None) -> Prepared:
@@ -66,7 +69,8 @@ def prepare(data: DataSet, spec: ImageSpec, progress: Progress = lambda done, to
     folder = _folder(data, spec)
     workspace.make_folder(folder.parent)
     with workspace.writing(folder), FileLock(folder.with_suffix(".lock")):
-        if not folder.is_dir():
+        if find(data, spec) is None:
+            shutil.rmtree(folder, ignore_errors=True)
             unfinished = folder.with_suffix(".part")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
@@ -144,9 +148,10 @@ def _in_order(data: DataSet, spec: ImageSpec) -> Iterator[tuple[Sample, Any]]:
 def _check_classes(data: DataSet, labels: list[int], unreadable: list[dict[str, str]]) -> None:
     for label, name in enumerate(CLASS_NAMES):
         if label not in labels:
-            example = unreadable[0]
+            ids = {sample.id for sample in data.samples if sample.label == label}
+            why = next((f"; {item['file']}: {item['error']}" for item in unreadable if item["file"] in ids), ".")
             raise UserError(
-                f"No {name} film of {data.name} can be read; {example['file']}: {example['error']}",
+                f"No {name} film of {data.name} can be read{why}",
                 fix="Check that the folder holds chest films as JPEG or PNG.",
             )
 

@@ -79,5 +79,5 @@ def check_trainable(parts: np.ndarray, labels: np.ndarray) -> None:
             if not ((parts == part) & (labels == label)).any():
                 raise UserError(
                     f"The {part} part holds no {name} film: there are too few patients to share out.",
-                    fix="Add films of more patients, or raise the part's share.",
+                    fix="Add films of more patients, outside an official test part, or change the shares.",
                 )

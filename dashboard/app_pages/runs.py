@@ -69,7 +69,7 @@ def actions(run: Run) -> None:
 
 def promotion(run: Run) -> None:
     with st.form("promote", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Promote its model under the name", value=run.name, key=f"promote_{run.name}")
+        name = st.text_input("Promote its model under the name", value=f"model-{run.name}", key=f"promote_{run.name}")
         if st.form_submit_button("Promote", icon=":material/workspace_premium:"):
             with components.explained():
                 model_store.promote(run.name, name)

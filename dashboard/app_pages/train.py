@@ -62,19 +62,22 @@ def stop(name: str) -> None:
         st.toast(str(error), icon=":material/info:")
 
 
-@st.fragment(run_every=1.0)
-def live(run: Run) -> None:
+def live(run: Run, begun: bool) -> None:
     status = run.status
-    if not jobs.is_open(status):
+    if not jobs.is_open(status) or begun != has_begun(status):
         st.rerun()
     heading(run, status)
     st.caption(
-        f"{components.data_name(run.settings.data)} · {ARCHITECTURES[run.settings.architecture].TITLE}, "
+        f"{components.data_name(run.settings.data)} · {run.settings.architecture}, "
         f"{run.settings.image_size} px. The run goes on if you close this page: come back whenever you like."
     )
     components.synthetic_badge(run.settings.data.startswith(state.PHANTOMS))
     progress(status)
     curves(run)
+
+
+def has_begun(status: jobs.Status) -> bool:
+    return status.state not in ("starting", "preparing")
 
 
 def heading(run: Run, status: jobs.Status) -> None:
@@ -115,9 +118,11 @@ def curves(run: Run) -> None:
     metrics = runs.read_table(run.folder / "metrics.csv")
     steps = runs.read_table(run.folder / "steps.csv")
     with st.grid(3, min_column_width=240):
-        if steps.get("step"):
+        if steps.get("step") and steps.get("loss"):
             st.altair_chart(charts.step_curve(steps), key=f"steps_{run.name}", alt="Training loss by batch")
-        for name in FIGURES if metrics.get("epoch") else ():
+        for name in FIGURES:
+            if not {"epoch", name, f"val_{name}"} <= metrics.keys() or not metrics["epoch"]:
+                continue
             alt = f"{charts.TITLES[name]} by epoch, train and validation"
             st.altair_chart(charts.epoch_curves(metrics, name), key=f"{name}_{run.name}", alt=alt)
 
@@ -144,7 +149,9 @@ def ended(run: Run) -> None:
 active = runs.running()
 if active:
     state.open_run(active[0].name)
-    live(active[0])
+    begun = has_begun(active[0].status)
+    # A visitor who has just pressed Start waits for the first sign of life.
+    st.fragment(live, run_every=1.0 if begun else 0.3)(active[0], begun)
 else:
     opened = next((run for run in runs.every() if run.name == state.opened_run()), None)
     if opened:

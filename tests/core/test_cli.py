@@ -88,6 +88,7 @@ def test_prepare_tells_what_it_did(tmp_path, capsys):
         ["prepare", "--data", "phantoms", "--image-size", "wide"],
         ["train"],
         ["train", "--data", "phantoms", "--epochs", "0"],
+        ["train", "--data", "phantoms", "--epochs", "9" * 400],
         ["train", "--data", "phantoms", "--architecture", "castle"],
         ["train", "--data", "phantoms", "--set", "colour=blue"],
         ["train", "--data", "phantoms", "--set", "filters=many"],

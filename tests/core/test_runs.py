@@ -191,3 +191,49 @@ def test_a_trained_model_gives_calibrated_answers_one_by_one_and_in_batches(with
     for prediction in single:
         assert (prediction.verdict == "suggests_pneumonia") == (prediction.probability >= prediction.threshold)
         assert prediction.chest_film is None
+
+
+def test_many_viewers_do_not_take_each_other_for_the_worker(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    (tmp_path / "lock").touch()
+    with ThreadPoolExecutor(4) as pool:
+        assert not any(pool.map(lambda _: jobs.is_alive(tmp_path), range(2000)))
+    with jobs.working(tmp_path), ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda _: jobs.is_alive(tmp_path), range(200)))
+
+
+def test_threads_of_one_server_do_not_spoil_each_others_writes(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from core import workspace
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: workspace.write_json(tmp_path / "one.json", number), range(500)))
+    assert workspace.read_json(tmp_path / "one.json") in range(500)
+    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
+
+
+def test_a_stop_before_the_first_batch_leaves_no_model_and_says_stopped():
+    run = runs.create(TrainSettings(data="phantoms:2000", image_size=64))
+    (run.folder / "stop").touch()
+    jobs.launch(run.folder, ["train", "--run", run.name])
+    assert wait_until_ended(run).state == "stopped"
+    assert not run.has_model
+
+
+def test_a_model_may_not_take_the_name_of_a_run(with_run):
+    with pytest.raises(UserError, match="name of a run"):
+        model_store.promote(with_run.name, with_run.name)
+
+
+def test_films_of_patients_the_model_knows_are_never_judged_as_test_films(with_run):
+    from core import evaluation
+
+    split = dict.fromkeys(model_store.find(with_run.name).split, "train")
+    some = dict(list(split.items())[:30])
+    predictor = evaluation.Predictor.load(with_run.name)
+    report = evaluation.evaluate(predictor, some, "phantoms:60", "all")
+    assert report.seen_patients == 30
+    report = evaluation.evaluate(predictor, some, "phantoms:60", "test")
+    assert report.seen_patients == 0

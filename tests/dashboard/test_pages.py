@@ -162,3 +162,34 @@ def test_opening_the_pages_has_not_loaded_tensorflow_into_a_fresh_server():
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=False).returncode == 0
+
+
+DAMAGED_FILES = ("status.json", "settings.json", "report.json", "card.json", "split.json", "metrics.csv", "steps.csv")
+
+
+@pytest.mark.parametrize("damage", ["", "[5]", '{"state": 5, "validation": {}}', "epoch,loss\nx,y\n", "\x00\xff"])
+def test_a_run_folder_edited_by_hand_breaks_no_page(with_run, tmp_path, monkeypatch, damage):
+    import shutil
+
+    for name in DAMAGED_FILES:
+        copy = tmp_path / "edited" / "runs" / f"run-{name}"
+        shutil.copytree(with_run.folder, copy)
+        (copy / name).write_text(damage, encoding="latin-1")
+    monkeypatch.setenv("PNEUMOSCOPE_WORKSPACE", str(tmp_path / "edited"))
+    monkeypatch.setenv("PNEUMOSCOPE_MODELS", str(tmp_path / "edited" / "runs"))
+    (tmp_path / "edited" / "data_sets.json").write_text(damage, encoding="latin-1")
+    for name in PAGES:
+        app = open_page(name)
+        assert not app.exception
+        for run in runs.every() if name == "train" else ():
+            app.session_state["run"] = run.name
+            assert not app.run().exception
+
+
+def test_a_damaged_prepared_set_is_prepared_anew():
+    prepared = preparing.prepare(load("phantoms:20"), ImageSpec(32))
+    folder = preparing._folder(load("phantoms:20"), ImageSpec(32))
+    for name in ("index.json", "statistics.npz", "films.u8"):
+        (folder / name).write_bytes(b"")
+        assert preparing.find(load("phantoms:20"), ImageSpec(32)) is None
+        assert (preparing.prepare(load("phantoms:20"), ImageSpec(32)).films == prepared.films).all()

@@ -101,7 +101,19 @@ def test_a_folder_of_another_layout_is_refused_with_the_layout_wanted(tmp_path, 
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("key", ["", "/nowhere/at/all", "phantoms:3", "phantoms:many"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/nowhere/at/all",
+        "~nobody-of-that-name/x",
+        "x" * 400,
+        "\0",
+        "phantoms:3",
+        "phantoms:many",
+        "phantoms:" + "9" * 5000,
+    ],
+)
 def test_a_key_that_names_nothing_is_refused(key):
     with pytest.raises(UserError):
         data.load(key)

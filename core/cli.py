@@ -6,6 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
+from core import commands
 from core.architectures import ARCHITECTURES
 from core.commands import DONE, USERS_FAULT
 from core.errors import UserError

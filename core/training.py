@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import gc
 import os
 import platform
 import time
@@ -211,6 +212,7 @@ class Recorder(keras.callbacks.Callback):
             self._write(0, 1, logs)
             # Only now: the start competes with the very page that waits for it.
             jobs.lower_priority()
+            gc.enable()
         elif now - self.written >= 0.5:
             timed = batch if self.epoch == self.first_epoch else batch + 1
             self.films_per_second = timed * self.settings.batch_size / (now - self.epoch_started)

@@ -1,5 +1,7 @@
 """How good is a model on films it never saw?"""
 
+import math
+
 import pandas as pd
 import streamlit as st
 
@@ -14,6 +16,13 @@ PARTS = {
 }
 
 
+def interval(figure: metrics.Interval) -> str:
+    """Short enough for a narrow card: ".767–.881"."""
+    if math.isnan(figure.low):
+        return "cannot be told"
+    return "–".join(f"{bound:.3f}".removeprefix("0") for bound in (figure.low, figure.high))
+
+
 def show(report: EvaluationReport) -> None:
     components.synthetic_badge(report.synthetic)
     st.caption(
@@ -24,9 +33,9 @@ def show(report: EvaluationReport) -> None:
         for name, figure in report.metrics.items():
             st.metric(
                 charts.TITLES[name],
-                f"{figure.value:.3f}" if figure.value == figure.value else "–",
+                "–" if math.isnan(figure.value) else f"{figure.value:.3f}",
                 help=metrics.METRICS[name].__doc__,
-                delta=f"{figure.low:.3f} to {figure.high:.3f}" if figure.low == figure.low else "cannot be told",
+                delta=interval(figure),
                 delta_color="off",
                 delta_arrow="off",
                 border=True,

@@ -50,6 +50,13 @@ def pick_film() -> tuple[bytes, str, bool] | None:
         return None
 
 
+def percent(probability: float) -> str:
+    """No film is certain: never 0 or 100 %."""
+    if probability > 0.999:
+        return "> 99.9%"
+    return "< 0.1%" if probability < 0.001 else f"{probability:.1%}"
+
+
 def show(prediction: Prediction, truth: str) -> None:
     answer, film = st.columns([3, 2])
     with answer:
@@ -60,7 +67,7 @@ def show(prediction: Prediction, truth: str) -> None:
             st.markdown(SENTENCES[prediction.verdict])
             st.progress(prediction.probability, text="Calibrated probability of pneumonia")
             with st.grid(3, min_column_width=120):
-                st.metric("Probability", f"{prediction.probability:.1%}")
+                st.metric("Probability", percent(prediction.probability))
                 st.metric("Threshold", f"{prediction.threshold:.1%}")
                 st.metric("Time", f"{prediction.milliseconds:.0f} ms")
         if truth:

@@ -93,7 +93,7 @@ def heading(run: Run, status: jobs.Status) -> None:
 def progress(status: jobs.Status) -> None:
     details = status.details
     if status.state == "training" and details:
-        batch, epoch = st.columns(2)
+        epoch, batch = st.columns(2)
         epoch.progress(status.done / status.total, text=f"Epoch {details['epoch']} of {details['epochs']}")
         batch.progress(
             details["batch"] / details["batches"], text=f"Batch {details['batch']:,} of {details['batches']:,}"
@@ -151,7 +151,7 @@ if active:
     state.open_run(active[0].name)
     begun = has_begun(active[0].status)
     # A visitor who has just pressed Start waits for the first sign of life.
-    st.fragment(live, run_every=1.0 if begun else 0.3)(active[0], begun)
+    st.fragment(live, run_every=1.0 if begun else 0.4)(active[0], begun)
 else:
     opened = next((run for run in runs.every() if run.name == state.opened_run()), None)
     if opened:

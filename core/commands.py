@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from core import architectures, data, jobs, model_store, runs
+from core import architectures, data, jobs, model_store, runs, workspace
 from core.architectures import ARCHITECTURES
 from core.data import prepare as preparing
 from core.errors import UserError
@@ -233,20 +233,13 @@ def predict(chosen: argparse.Namespace) -> int:
 
 def _files(paths: list[str]) -> Iterator[Path]:
     for path in map(Path, paths):
-        if _is_folder(path):
+        if workspace.is_folder(path):
             inside = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
             if not inside:
                 raise UserError(f"The folder {path} is empty.", fix="Name a film or a folder of films.")
             yield from inside
         else:
             yield path
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
 
 
 def _predict_one(predictor: Any, file: Path) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Status:
 
     state: one of OPEN_STATES or FINAL_STATES; "interrupted" is what `status` makes of an open
     state whose worker is gone. done, total: of the present stage. error, fix: of a failed job; ours:
-    whether the fault is the program's. started, updated: seconds since the epoch. details: figures of the worker's own.
+    whether the fault is the program's. started, updated: seconds since the epoch. details: figures
+    of the worker's own.
     """
 
     state: str = "starting"

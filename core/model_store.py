@@ -5,6 +5,7 @@ models/<name>/ holds model.keras, card.json, card.md and split.json.
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import os
 import re
@@ -125,6 +126,13 @@ def remove(name: str) -> None:
 
 def file_hash(file: Path) -> str:
     """SHA-256 of a file's content, as hexadecimal digits."""
+    status = file.stat()
+    return _file_hash(file, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _file_hash(file: Path, size: int, changed: int) -> str:
+    # A page asks at every click, and a model has 76 MB: an unchanged file is read once.
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 

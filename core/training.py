@@ -1,6 +1,7 @@
 """Trains one run: from its settings to a model with a card, live on disk all the way."""
 
 import csv
+import dataclasses
 import datetime
 import gc
 import os
@@ -73,10 +74,14 @@ def _stoppable(folder: Path) -> Progress:
 
     def progress(done: int, total: int) -> None:
         meter(done, total)
-        if runs.stop_requested(folder):
-            raise Stopped
+        _obey_stop(folder)
 
     return progress
+
+
+def _obey_stop(folder: Path) -> None:
+    if runs.stop_requested(folder):
+        raise Stopped
 
 
 def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndarray:
@@ -209,20 +214,18 @@ class Recorder(keras.callbacks.Callback):
         if batch == 0 and self.epoch == self.first_epoch:
             # The first step of a process also builds the graph: it would spoil the speed.
             self.epoch_started = now
-            self._write(0, 1, logs)
+            self._write(1, logs)
             # Only now: the start competes with the very page that waits for it.
             jobs.lower_priority()
             gc.enable()
         elif now - self.written >= 0.5:
             timed = batch if self.epoch == self.first_epoch else batch + 1
             self.films_per_second = timed * self.settings.batch_size / (now - self.epoch_started)
-            self._write(batch, batch + 1, logs)
-        if runs.stop_requested(self.folder):
-            raise Stopped
+            self._write(batch + 1, logs)
+        _obey_stop(self.folder)
 
     def on_test_batch_end(self, batch, logs=None):
-        if runs.stop_requested(self.folder):
-            raise Stopped
+        _obey_stop(self.folder)
 
     def on_test_begin(self, logs=None):
         self.validation_started = time.monotonic()
@@ -241,7 +244,7 @@ class Recorder(keras.callbacks.Callback):
                 (self.folder / name).unlink(missing_ok=True)
             _save(_without_optimizer(self.model), self.folder / "best.keras")
         self._keep_checkpoint(epoch + 1)
-        self._write(self.steps - 1, self.steps, logs)
+        self._write(self.steps, logs)
 
     def _keep_checkpoint(self, epochs_done: int) -> None:
         """The JSON names its model, so that the two change in one step."""
@@ -253,7 +256,8 @@ class Recorder(keras.callbacks.Callback):
             if older.name != name:
                 older.unlink()
 
-    def _write(self, batch: int, done: int, logs: dict[str, float] | None) -> None:
+    def _write(self, done: int, logs: dict[str, float] | None) -> None:
+        """done: batches of this epoch."""
         self.written = time.monotonic()
         logs = logs or {}
         steps_left = self.steps * (self.settings.epochs - self.epoch) - done
@@ -280,7 +284,7 @@ class Recorder(keras.callbacks.Callback):
         with workspace.writing(path), path.open("a") as log:
             if log.tell() == 0:
                 log.write("epoch,step,loss,accuracy\n")
-            step = self.epoch * self.steps + batch + 1
+            step = self.epoch * self.steps + done
             log.write(f"{self.epoch},{step},{logs.get('loss', 0):.6g},{logs.get('accuracy', 0):.6g}\n")
 
 
@@ -290,7 +294,6 @@ def _write_card(run: Run, prepared: Prepared, parts: np.ndarray) -> None:
     films = np.flatnonzero(parts == "validation")
     scores = model.predict(eval_batches(prepared, films, EVAL_BATCH), verbose=0)[:, 0]
     temperature = calibration.fit_temperature(prepared.labels[films], scores)
-    point = calibration.EVEN_ODDS
     settings = run.settings.to_json()
     del settings["data"]
     checkpoint = workspace.read_json(run.folder / "checkpoint.json", {"best_epoch": 0})
@@ -299,7 +302,7 @@ def _write_card(run: Run, prepared: Prepared, parts: np.ndarray) -> None:
         "created": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
         "architecture": run.settings.architecture,
         "parameters": model.count_params(),
-        "image_spec": {"size": prepared.spec.size, "framing": prepared.spec.framing},
+        "image_spec": dataclasses.asdict(prepared.spec),
         "settings": settings,
         "best_epoch": checkpoint["best_epoch"],
         "data": {
@@ -308,7 +311,7 @@ def _write_card(run: Run, prepared: Prepared, parts: np.ndarray) -> None:
             "films": {part: int((parts == part).sum()) for part in splits.PARTS},
         },
         "calibration": {"method": "temperature", "temperature": temperature, "films": len(films)},
-        "operating_point": {"threshold": point.threshold, "rule": point.rule},
+        "operating_point": dataclasses.asdict(calibration.EVEN_ODDS),
         "sha256": model_store.file_hash(run.folder / "best.keras"),
         "versions": {
             "python": platform.python_version(),

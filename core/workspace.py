@@ -38,6 +38,14 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def is_folder(path: Path) -> bool:
+    """True for a folder in reach; a name too long or a parent that may not be entered is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes beside, then replaces: a reader sees the old file or the new one, whole."""
     write_bytes(path, json.dumps(value, indent=1).encode())

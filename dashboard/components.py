@@ -27,10 +27,6 @@ STATE_BADGES = {
     "interrupted": ("Interrupted", "orange", ":material/power_off:"),
     "failed": ("Failed", "red", ":material/error:"),
 }
-VERDICTS = {
-    "suggests_pneumonia": "Suggests pneumonia",
-    "suggests_normal": "Suggests normal",
-}
 
 
 @contextlib.contextmanager
@@ -135,10 +131,9 @@ def pick_run(found: Sequence[Run], key: str) -> Run:
     return chosen
 
 
-def setting_widget(field: dataclasses.Field, prefix: str, value: Any = None) -> Any:
+def setting_widget(field: dataclasses.Field, prefix: str) -> Any:
     """The widget that a setting's type, range and choices call for; returns what was entered."""
-    meta, key = field.metadata, f"{prefix}_{field.name}"
-    value = field.default if value is None else value
+    meta, value, key = field.metadata, field.default, f"{prefix}_{field.name}"
     common = {"label": meta["label"], "help": meta["help"], "key": key, "persist_state": "session"}
     if meta["choices"]:
         return st.selectbox(options=meta["choices"], index=meta["choices"].index(value), **common)

@@ -11,8 +11,8 @@ from core.data.sample import DataSet
 from core.images import ImageSpec
 
 PHANTOMS = "phantoms"
-# Keys of widgets and choices that outlive a page switch.
-DATA, OPENED_RUN, CHOSEN_MODEL = "data", "run", "model"
+# Keys of choices that outlive a page switch.
+DATA, OPENED_RUN = "data", "run"
 
 
 def data_key() -> str:
@@ -33,14 +33,9 @@ def known_data() -> list[str]:
     keys = [PHANTOMS]
     if given := os.environ.get("CHEST_XRAY_DATA"):
         keys.append(str((workspace.PROJECT / given / "chest_xray").resolve()))
-    return [key for key in dict.fromkeys([*keys, *_read_remembered()]) if key == PHANTOMS or _is_folder(key)]
-
-
-def _is_folder(key: str) -> bool:
-    try:
-        return Path(key).is_dir()
-    except (OSError, ValueError):
-        return False
+    return [
+        key for key in dict.fromkeys([*keys, *_read_remembered()]) if key == PHANTOMS or workspace.is_folder(Path(key))
+    ]
 
 
 def _read_remembered() -> list[str]:

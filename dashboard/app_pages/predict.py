@@ -7,6 +7,7 @@ from core.data.sample import CLASS_NAMES
 from core.prediction import Prediction
 from dashboard import components, state
 
+VERDICTS = {"suggests_pneumonia": "Suggests pneumonia", "suggests_normal": "Suggests normal"}
 SENTENCES = {
     "suggests_pneumonia": "The model finds this film more like those with pneumonia it was trained on.",
     "suggests_normal": "The model finds this film more like the normal ones it was trained on.",
@@ -63,7 +64,7 @@ def show(prediction: Prediction, truth: str) -> None:
         with st.container(border=True):
             ill = prediction.verdict == "suggests_pneumonia"
             icon = ":material/pulmonology:" if ill else ":material/check_circle:"
-            st.header(f":{'orange' if ill else 'blue'}[{components.VERDICTS[prediction.verdict]}]", icon=icon)
+            st.header(f":{'orange' if ill else 'blue'}[{VERDICTS[prediction.verdict]}]", icon=icon)
             st.markdown(SENTENCES[prediction.verdict])
             st.progress(prediction.probability, text="Calibrated probability of pneumonia")
             with st.grid(3, min_column_width=120):

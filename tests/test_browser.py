@@ -44,6 +44,8 @@ def test_a_visitor_trains_judges_and_asks(server, page, tmp_path):
     before = chart.screenshot()
     wait_for(lambda: chart.screenshot() != before, bool, 60)
 
+    assert page.errors == []
+
     # The tab goes, the server goes: the run stays, and the page finds it again.
     server.stop()
     server.start()

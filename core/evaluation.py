@@ -77,7 +77,8 @@ def evaluate(
     )
     known = np.array([split.get(patient, "") for patient in prepared.table["patient"]])
     # Another folder may call films a test part whose patients this model was trained on.
-    chosen = np.arange(len(parts)) if part == "all" else np.flatnonzero((parts == part) & (known != "train"))
+    wanted = ~np.asarray(prepared.table["excluded"]) if part == "all" else (parts == part) & (known != "train")
+    chosen = np.flatnonzero(wanted)
     labels = prepared.labels[chosen]
     for label, name in enumerate(CLASS_NAMES):
         if not (labels == label).any():

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from core import workspace
 from core.errors import UserError
 
-OPEN_STATES = ("starting", "preparing", "training", "evaluating")
+OPEN_STATES = ("starting", "downloading", "preparing", "training", "evaluating")
 FINAL_STATES = ("finished", "stopped", "failed")
 START_SECONDS = 20
 

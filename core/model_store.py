@@ -1,6 +1,7 @@
 """Models with their cards: those promoted to models/, and those that runs left behind.
 
-models/<name>/ holds model.keras, card.json, card.md and split.json.
+models/<name>/ holds model.keras, card.json, card.md, split.json and the data card, dataset.json and
+dataset.md.
 """
 
 import dataclasses
@@ -107,6 +108,9 @@ def promote(run_name: str, name: str) -> StoredModel:
         with workspace.writing(target):
             shutil.copyfile(source.file, unfinished / "model.keras")
             workspace.write_json(unfinished / "split.json", source.split)
+            for name_of_file in ("dataset.json", "dataset.md"):
+                if (source.file.parent / name_of_file).is_file():
+                    shutil.copyfile(source.file.parent / name_of_file, unfinished / name_of_file)
             card = source.card | {"name": name, "promoted": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"}
             workspace.write_json(unfinished / "card.json", card)
             (unfinished / "card.md").write_text(card_text(card), encoding="utf-8")
@@ -148,7 +152,8 @@ def card_text(card: dict[str, Any]) -> str:
         f"- Network: {card['architecture']} with {card['parameters']:,} parameters, films of "
         f"{card['image_spec']['size']} × {card['image_spec']['size']} pixels ({card['image_spec']['framing']})",
         f"- Made from: {data['name']}{' (SYNTHETIC)' if data['synthetic'] else ''}: "
-        + ", ".join(f"{count:,} films for {part}" for part, count in data["films"].items()),
+        + ", ".join(f"{count:,} films for {part}" for part, count in data["films"].items() if count)
+        + f"; licence: {data.get('licence') or 'not stated'}",
         f"- Training: epoch {card['best_epoch']} of {settings['epochs']}, {settings['optimizer']} at "
         f"{settings['learning_rate']:g}, batches of {settings['batch_size']}, seed {settings['seed']}",
         f"- Calibration: temperature {card['calibration']['temperature']:.3f}, fitted on the validation part",

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from core import architectures, calibration, data, jobs, model_store, runs, workspace
 from core.architectures import ARCHITECTURES
+from core.data import card as data_card
 from core.data import splits
 from core.data.batches import Shuffle, eval_batches, train_batches
 from core.data.prepare import Prepared, Progress, prepare
@@ -52,10 +53,13 @@ def train(run: Run) -> None:
     settings, folder = run.settings, run.folder
     options = architectures.options_of(settings)
     try:
-        prepared = prepare(data.load(settings.data), ImageSpec(settings.image_size), _stoppable(folder))
+        prepared = prepare(
+            data.load(settings.data), ImageSpec(settings.image_size, settings.framing), _stoppable(folder)
+        )
     except Stopped:
         return
     parts = _split(folder, prepared, settings)
+    data_card.write(data_card.describe(prepared, settings, parts), folder)
     keras.utils.set_random_seed(settings.seed)
     checkpoint = workspace.read_json(folder / "checkpoint.json", {"epochs_done": 0, "best": None, "best_epoch": 0})
     _forget_unfinished_epochs(folder, checkpoint["epochs_done"])
@@ -89,7 +93,14 @@ def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndar
     recorded = workspace.read_json(folder / "split.json")
     parts = splits.split(prepared.table, settings.validation_fraction, settings.test_fraction, settings.seed, recorded)
     splits.check_trainable(parts, prepared.labels)
-    drawn = dict(zip(prepared.table["patient"], parts.tolist(), strict=True))
+    # An excluded film says nothing of where its patient belongs.
+    drawn = {
+        patient: part
+        for patient, part, excluded in zip(
+            prepared.table["patient"], parts.tolist(), prepared.table["excluded"], strict=True
+        )
+        if not excluded
+    }
     workspace.write_json(folder / "split.json", (recorded or {}) | drawn)
     return parts
 
@@ -305,11 +316,7 @@ def _write_card(run: Run, prepared: Prepared, parts: np.ndarray) -> None:
         "image_spec": dataclasses.asdict(prepared.spec),
         "settings": settings,
         "best_epoch": checkpoint["best_epoch"],
-        "data": {
-            "name": prepared.name,
-            "synthetic": prepared.synthetic,
-            "films": {part: int((parts == part).sum()) for part in splits.PARTS},
-        },
+        "data": data_card.describe(prepared, run.settings, parts),
         "calibration": {"method": "temperature", "temperature": temperature, "films": len(films)},
         "operating_point": dataclasses.asdict(calibration.EVEN_ODDS),
         "sha256": model_store.file_hash(run.folder / "best.keras"),

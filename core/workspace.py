@@ -46,6 +46,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def exists(path: Path) -> bool:
+    """True for a file or folder in reach."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes beside, then replaces: a reader sees the old file or the new one, whole."""
     write_bytes(path, json.dumps(value, indent=1).encode())

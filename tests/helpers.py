@@ -1,6 +1,7 @@
 """What several tests need: pictures, folders of films, patience."""
 
 import time
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -48,3 +49,36 @@ def wait_for(look, good, seconds: float = 60):
         assert time.monotonic() < deadline, f"still {found!r} after {seconds} s"
         time.sleep(0.05)
     return found
+
+
+def write_dicom(path: Path, picture: np.ndarray, patient: str = "", **attributes) -> Path:
+    """A chest film as an uncompressed DICOM file: (height, width) uint8 or uint16."""
+    import pydicom
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "DX", "CHEST", "PA"
+    dataset.PatientID, dataset.PatientName = patient, f"Doe^{patient}"
+    dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "MONOCHROME2", 1
+    bits = picture.dtype.itemsize * 8
+    dataset.Rows, dataset.Columns = picture.shape
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit, dataset.PixelRepresentation = bits - 1, 0
+    dataset.PixelData = picture.tobytes()
+    for name, value in attributes.items():
+        setattr(dataset, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    """An archive with these members."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path

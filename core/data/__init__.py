@@ -1,13 +1,55 @@
 """Films from wherever people keep them. A new source is one file and one line in SOURCES."""
 
-from core.data import kaggle_folder, phantoms
+import dataclasses
+
+from core.data import (
+    class_folders,
+    csv_table,
+    dicom_folder,
+    kaggle_folder,
+    kaggle_hub,
+    manifest,
+    npz,
+    phantoms,
+    zip_upload,
+)
+from core.data.prepare import remove_prepared
 from core.data.sample import DataSet
 
-# Each has `recognises(key) -> bool` and `load(key) -> DataSet`; the first that recognises a key has it.
-SOURCES = {"phantoms": phantoms, "kaggle_folder": kaggle_folder}
+# Each has a TITLE, `recognises(key) -> bool` and `load(key) -> DataSet`; the first that recognises a key has it.
+SOURCES = {
+    "phantoms": phantoms,
+    "kaggle_hub": kaggle_hub,
+    "npz": npz,
+    "zip_upload": zip_upload,
+    "csv_table": csv_table,
+    "dicom_folder": dicom_folder,
+    "kaggle_folder": kaggle_folder,
+    "class_folders": class_folders,
+}
 
 
-def load(key: str) -> DataSet:
-    """The data set that a key names: "phantoms" or a folder. Raises UserError if there is none."""
-    source = next(source for source in SOURCES.values() if source.recognises(key))
-    return source.load(key)
+def load(text: str) -> DataSet:
+    """The data set of that name or key ("phantoms", a path, kaggle:OWNER/NAME), with what is remembered of it.
+
+    Raises UserError if there is none.
+    """
+    key = manifest.key_of(text)
+    kind, source = next((kind, source) for kind, source in SOURCES.items() if source.recognises(key))
+    found = source.load(key)
+    kept = manifest.find(found.key)
+    if kept is None:
+        return dataclasses.replace(found, source=kind)
+    return dataclasses.replace(
+        found, source=kind, name=kept.name, licence=kept.licence or found.licence, fixes=kept.fixes
+    )
+
+
+def forget(key: str) -> None:
+    """Drops all that is kept of a data set: name, fixes, decoded films, an uploaded archive.
+
+    Films that lie elsewhere stay. Raises UserError if nothing is remembered under that key.
+    """
+    manifest.forget(key)
+    remove_prepared(key)
+    zip_upload.discard(key)

@@ -16,6 +16,7 @@ from core.errors import UserError
 # Part of every stamp: raise it when the drawing changes, so that prepared films are drawn anew.
 VERSION = 1
 SIDE = 224
+TITLE = "Synthetic phantoms"
 KEY = re.compile(r"phantoms(?::(\d{1,9}))?(?::(\d{1,9}))?")
 DEFAULT_PATIENTS = 400
 MOST_PATIENTS = 20_000
@@ -42,6 +43,7 @@ def load(key: str) -> DataSet:
         synthetic=True,
         samples=tuple(_samples(patients, seed)),
         read=_read,
+        licence="MIT, as the program that draws them",
         notes=("Every film is drawn by the computer. Nothing learnt here holds for patients.",),
     )
 

@@ -12,17 +12,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from filelock import FileLock
 
 from core import images, workspace
+from core.data import card, duplicates, splits
+from core.data.likeness import likeness
+from core.data.manifest import EXCLUDE, REGROUP
 from core.data.sample import CLASS_NAMES, DataSet, Sample
 from core.errors import UserError
 from core.images import ImageSpec
+from core.settings import TrainSettings
 
 # Part of the key: raise it when the layout of a prepared set changes.
-LAYOUT = 1
-COLUMNS = ("id", "patient", "label", "split", "subtype", "width", "height")
+LAYOUT = 2
+FROM_SAMPLE = ("id", "patient", "label", "split", "subtype", "view")
+FROM_HEADER = ("format", "width", "height", "colour", "bits")
+# bytes: of the file. brightness, contrast: mean and standard deviation of the prepared film's grey
+# levels. colourfulness: see images. sha256: of the file's bytes. fingerprint: see duplicates, hexadecimal.
+MEASURED = ("bytes", "brightness", "contrast", "colourfulness", "sha256", "fingerprint")
+COLUMNS = (*FROM_SAMPLE, *FROM_HEADER, *MEASURED)
+# How a film fits in with the others, see likeness; known once all are decoded.
+COMPARED = ("correlation", "strangeness")
 Progress = Callable[[int, int], None]
 
 
@@ -30,22 +42,32 @@ Progress = Callable[[int, int], None]
 class Prepared:
     """A data set ready for a network.
 
-    films: (n, size, size) uint8, a read-only memory map. labels: (n,) of 0 and 1. table: one list
-    for each of COLUMNS, in the order of the films. unreadable: {"file", "error", "fix"} for every
-    film that was left out. mean_films: (2, size, size) uint8, by class. histograms: (2, 256) share
-    of the pixels at each grey level, by class.
+    source: where the films come from, with name, notes and fixes. films: (n, size, size) uint8, a
+    read-only memory map. labels: (n,) of 0 and 1. table: one list for each of COLUMNS and COMPARED, in the
+    order of the films, and "excluded", true for a film that a fix leaves out; after a regrouping no film has an
+    official split. near_pairs: (m, 2), films with the same picture. unreadable: {"file", "error",
+    "fix"} for every film that could not be read, unless a fix excludes it. mean_films: (2, size, size)
+    uint8 and histograms: (2, 256) share of the pixels at each grey level, both by class and without the
+    excluded films. folder: where all this lies.
     """
 
-    key: str
-    name: str
-    synthetic: bool
-    notes: tuple[str, ...]
+    source: DataSet
     spec: ImageSpec
     films: np.ndarray
     table: dict[str, list]
+    near_pairs: np.ndarray
     unreadable: list[dict[str, str]]
     mean_films: np.ndarray
     histograms: np.ndarray
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def synthetic(self) -> bool:
+        return self.source.synthetic
 
     @property
     def labels(self) -> np.ndarray:
@@ -76,25 +98,41 @@ def prepare(data: DataSet, spec: ImageSpec, progress: Progress = lambda done, to
             unfinished.mkdir()
             try:
                 _decode_all(data, spec, unfinished, progress)
+                # An earlier state of these films is of no use to anyone; whoever reads it now keeps it open.
+                remove_prepared(data.key, spec)
+                workspace.write_json(unfinished / "made_from.json", _origin(data.key, spec))
                 # The folder appears under its name only when it is whole.
                 unfinished.replace(folder)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
-    return _open(data, spec, folder)
+    prepared = _open(data, spec, folder)
+    defaults = TrainSettings()
+    parts = splits.split(prepared.table, defaults.validation_fraction, defaults.test_fraction, defaults.seed)
+    card.write(card.describe(prepared, defaults, parts), folder)
+    return prepared
+
+
+def remove_prepared(key: str, spec: ImageSpec | None = None) -> None:
+    """Deletes what was prepared of the data set, at one spec or at all."""
+    for made_from in (workspace.root() / "prepared").glob("*/made_from.json"):
+        origin = workspace.read_json(made_from, {})
+        if origin == _origin(key, spec) if spec else origin.get("key") == key:
+            shutil.rmtree(made_from.parent, ignore_errors=True)
+
+
+def _origin(key: str, spec: ImageSpec) -> dict[str, Any]:
+    return {"key": key, "spec": dataclasses.asdict(spec)}
 
 
 def _folder(data: DataSet, spec: ImageSpec) -> Path:
-    digest = hashlib.sha256(json.dumps([LAYOUT, data.key, dataclasses.astuple(spec)]).encode())
-    for sample in data.samples:
-        fields = (sample.id, sample.patient, sample.label, sample.split, sample.subtype, sample.stamp)
-        digest.update(json.dumps(fields).encode())
+    digest = hashlib.sha256(json.dumps([LAYOUT, data.digest, dataclasses.astuple(spec)]).encode())
     return workspace.root() / "prepared" / digest.hexdigest()[:24]
 
 
 def _decode_all(data: DataSet, spec: ImageSpec, folder: Path, progress: Progress) -> None:
     table: dict[str, list] = {column: [] for column in COLUMNS}
     unreadable = []
-    sums = np.zeros((2, spec.size, spec.size))
+    sums = np.zeros((2, spec.size, spec.size), dtype=np.uint32)
     counts = np.zeros((2, 256), dtype=np.int64)
     # Written in order, not through a memory map: a full disk is an error there, a crash here.
     with (folder / "films.u8").open("wb") as out:
@@ -102,31 +140,38 @@ def _decode_all(data: DataSet, spec: ImageSpec, folder: Path, progress: Progress
             if isinstance(outcome, UserError):
                 unreadable.append({"file": sample.id, "error": outcome.what, "fix": outcome.fix})
             else:
-                header, film = outcome
+                film, row = outcome
                 out.write(film.tobytes())
                 sums[sample.label] += film
                 counts[sample.label] += np.bincount(film.ravel(), minlength=256)
-                row = dataclasses.asdict(sample) | {"width": header.width, "height": header.height}
                 for column in COLUMNS:
                     table[column].append(row[column])
             progress(done, len(data.samples))
     _check_classes(data, table["label"], unreadable)
-    films_of = np.bincount(table["label"], minlength=2)
-    np.savez(
-        folder / "statistics.npz",
-        mean_films=np.rint(sums / films_of[:, None, None]).astype(np.uint8),
-        histograms=counts / counts.sum(axis=1, keepdims=True),
-    )
+    films = _map(folder, len(table["id"]), spec)
+    fingerprints = np.array([int(fingerprint, 16) for fingerprint in table["fingerprint"]], np.uint64)
+    pairs = duplicates.near_pairs(fingerprints)
+    pairs = pairs[duplicates.confirm(films, pairs)]
+    correlation, strangeness = likeness(films)
+    table |= {"correlation": _listed(correlation), "strangeness": _listed(strangeness)}
+    np.savez(folder / "statistics.npz", sums=sums, counts=counts, near_pairs=pairs)
     workspace.write_json(folder / "index.json", {"table": table, "unreadable": unreadable})
 
 
+def _listed(figures: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(figure) else round(float(figure), 3) for figure in figures]
+
+
+def _map(folder: Path, films: int, spec: ImageSpec) -> np.ndarray:
+    return np.memmap(folder / "films.u8", dtype=np.uint8, mode="r", shape=(films, spec.size, spec.size))
+
+
 def _in_order(data: DataSet, spec: ImageSpec) -> Iterator[tuple[Sample, Any]]:
-    """Each sample with its header and film, or with the UserError, decoded a little ahead in threads."""
+    """Each sample with its film and row, or with the UserError, decoded a little ahead in threads."""
 
     def decode(sample: Sample) -> Any:
         try:
-            content = data.read(sample)
-            return images.read_header(content), images.standardise(content, spec)
+            return _decode(sample, data.read(sample), spec)
         except UserError as error:
             return error
         except OSError as error:
@@ -145,6 +190,23 @@ def _in_order(data: DataSet, spec: ImageSpec) -> Iterator[tuple[Sample, Any]]:
             yield first, future.result()
 
 
+def _decode(sample: Sample, content: bytes, spec: ImageSpec) -> tuple[np.ndarray, dict[str, Any]]:
+    header = images.read_header(content)
+    film = images.standardise(content, spec)
+    mean, deviation = cv2.meanStdDev(film)
+    row = {column: getattr(sample, column) for column in FROM_SAMPLE}
+    row |= {column: getattr(header, column) for column in FROM_HEADER}
+    row |= {
+        "bytes": len(content),
+        "brightness": round(float(mean[0, 0]), 2),
+        "contrast": round(float(deviation[0, 0]), 2),
+        "colourfulness": round(images.colourfulness(content, header), 2),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "fingerprint": f"{duplicates.fingerprint(film):016x}",
+    }
+    return film, row
+
+
 def _check_classes(data: DataSet, labels: list[int], unreadable: list[dict[str, str]]) -> None:
     for label, name in enumerate(CLASS_NAMES):
         if label not in labels:
@@ -158,17 +220,26 @@ def _check_classes(data: DataSet, labels: list[int], unreadable: list[dict[str, 
 
 def _open(data: DataSet, spec: ImageSpec, folder: Path) -> Prepared:
     index = workspace.read_json(folder / "index.json")
-    shape = (len(index["table"]["id"]), spec.size, spec.size)
+    table = index["table"]
+    films = _map(folder, len(table["id"]), spec)
+    excluded = {film for fix in data.fixes if fix.kind == EXCLUDE for film in fix.films}
+    table["excluded"] = [film in excluded for film in table["id"]]
+    if any(fix.kind == REGROUP for fix in data.fixes):
+        table["split"] = [""] * len(films)
     with np.load(folder / "statistics.npz") as statistics:
-        return Prepared(
-            key=data.key,
-            name=data.name,
-            synthetic=data.synthetic,
-            notes=data.notes,
-            spec=spec,
-            films=np.memmap(folder / "films.u8", dtype=np.uint8, mode="r", shape=shape),
-            table=index["table"],
-            unreadable=index["unreadable"],
-            mean_films=statistics["mean_films"],
-            histograms=statistics["histograms"],
-        )
+        sums, counts, near_pairs = statistics["sums"], statistics["counts"], statistics["near_pairs"]
+    for film in np.flatnonzero(table["excluded"]):
+        sums[table["label"][film]] -= films[film]
+        counts[table["label"][film]] -= np.bincount(films[film].ravel(), minlength=256)
+    films_of = np.bincount(np.asarray(table["label"])[~np.asarray(table["excluded"])], minlength=2)
+    return Prepared(
+        source=data,
+        spec=spec,
+        films=films,
+        table=table,
+        near_pairs=near_pairs,
+        unreadable=[item for item in index["unreadable"] if item["file"] not in excluded],
+        mean_films=np.rint(sums / np.maximum(films_of, 1)[:, None, None]).astype(np.uint8),
+        histograms=counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
+        folder=folder,
+    )

@@ -8,7 +8,8 @@ from core.data.sample import CLASS_NAMES
 from core.errors import UserError
 
 PARTS = ("train", "validation", "test")
-# A film in an official training folder whose patient also sits in the official test part.
+# A film that a fix excludes, or one in an official training folder whose patient also sits in the
+# official test part.
 LEFT_OUT = "left out"
 
 
@@ -21,16 +22,18 @@ def split(
 ) -> np.ndarray:
     """The part of every film: (n,) of "train", "validation", "test" or "left out".
 
-    table: columns of a prepared set. An official test part stays the test part, and official train
-    and val are pooled; where there is no official test part, one is drawn. Patients are drawn
-    within each class and subtype until the wanted share of films is reached. recorded: parts that
-    patients had in an earlier split and keep. Repeatable for a seed.
+    table: columns of a prepared set; films it calls excluded are left out. An official test part stays
+    the test part, and official train and val are pooled; where there is no official test part, one is
+    drawn. Patients are drawn within each class and subtype until the wanted share of films is reached.
+    recorded: parts that patients had in an earlier split and keep. Repeatable for a seed.
     """
     patients = np.asarray(table["patient"], dtype=object)
-    official_test = np.asarray(table["split"], dtype=object) == "test"
+    excluded = np.asarray(table.get("excluded", [False] * len(patients)), dtype=bool)
+    official_test = (np.asarray(table["split"], dtype=object) == "test") & ~excluded
     parts = np.full(len(patients), "train", dtype=object)
     parts[np.isin(patients, patients[official_test])] = LEFT_OUT
     parts[official_test] = "test"
+    parts[excluded] = LEFT_OUT
 
     known = np.array([(recorded or {}).get(patient, "") for patient in patients], dtype=object)
     free = parts == "train"
@@ -43,6 +46,13 @@ def split(
     for stratum in _strata(table, patients, free):
         _draw(parts, patients, stratum, shares, random)
     return parts
+
+
+def rule(table: Mapping[str, list]) -> str:
+    """How `split` shares out these films, in words."""
+    if "test" in table["split"]:
+        return "the official test part stays; the rest is drawn by patient within each class and subtype"
+    return "all parts are drawn by patient within each class and subtype"
 
 
 def _strata(table: Mapping[str, list], patients: np.ndarray, free: np.ndarray) -> list[np.ndarray]:

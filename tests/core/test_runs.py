@@ -151,6 +151,18 @@ def test_a_half_written_last_line_is_left_out(tmp_path):
     assert runs.read_table(tmp_path / "metrics.csv") == {"epoch": [0.0], "loss": [0.5]}
 
 
+def test_the_data_card_travels_into_the_run_and_the_model(with_run):
+    import json
+
+    card = json.loads((with_run.folder / "dataset.json").read_text())
+    assert card["synthetic"]
+    assert card["split"]["seed"] == with_run.settings.seed
+    assert set(card["sha256"]) == {"films", "decoded"}
+    stored = model_store.promote(with_run.name, "carded")
+    assert stored.card["data"] == card
+    assert (stored.file.parent / "dataset.md").read_text() == (with_run.folder / "dataset.md").read_text()
+
+
 def test_a_promoted_model_answers_like_its_run(with_run):
     from core.prediction import Predictor
     from tests.helpers import encode, film

@@ -87,7 +87,7 @@ def test_unreadable_films_are_listed_with_their_reason_and_skipped(folder):
 
 def test_a_film_that_vanishes_while_preparing_is_listed(folder):
     source = data.load(str(folder))
-    source.samples[0].path.unlink()
+    source.samples[0].place.unlink()
     assert [item["file"] for item in prepare(source, SPEC).unreadable] == [source.samples[0].id]
 
 

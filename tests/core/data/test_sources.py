@@ -1,17 +1,20 @@
 """Every registered source keeps the contract; the folder tree is read as it is."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from core import data
-from core.data import SOURCES, phantoms
-from core.data.kaggle_folder import patient_of
+from core.data import SOURCES, kaggle_hub, phantoms
+from core.data.identity import patient_of
 from core.data.prepare import prepare
 from core.errors import UserError
 from core.images import ImageSpec, standardise
-from tests.helpers import encode, film, write_tree
+from tests.helpers import encode, film, write_dicom, write_tree, write_zip
 
 TREE = {
     "train/NORMAL": 3,
@@ -23,12 +26,45 @@ TREE = {
 }
 
 
+def make_source(kind: str, place: Path) -> str:
+    """Writes a small data set of the kind and returns its key."""
+    films = {f"{name}/{number}.png": encode(film(number)) for name in ("NORMAL", "PNEUMONIA") for number in range(3)}
+    if kind == "phantoms":
+        return "phantoms:20"
+    if kind == "kaggle_folder":
+        return str(write_tree(place / "films", TREE))
+    if kind == "class_folders":
+        return str(write_tree(place / "films", {"NORMAL": 3, "PNEUMONIA": 3}))
+    if kind == "kaggle_hub":
+        write_tree(kaggle_hub.folder_of("kaggle:someone/films") / "chest_xray", TREE)
+        return "kaggle:someone/films"
+    if kind == "npz":
+        pictures = np.array([cv2.resize(film(number), (28, 28)) for number in range(6)])
+        labels = np.array([[0], [1]] * 3, np.uint8)
+        np.savez(place / "films.npz", train_images=pictures, train_labels=labels)
+        return str(place / "films.npz")
+    if kind == "zip_upload":
+        return str(write_zip(place / "films.zip", films))
+    if kind == "csv_table":
+        rows = [f"{number}.png,{('Normal', 'Pneumonia')[number % 2]}" for number in range(6)]
+        (place / "table").mkdir()
+        (place / "table/films.csv").write_text("\n".join(["image,finding", *rows]))
+        for number in range(6):
+            (place / f"table/{number}.png").write_bytes(encode(film(number)))
+        return str(place / "table/films.csv")
+    if kind == "dicom_folder":
+        for name in ("NORMAL", "PNEUMONIA"):
+            for number in range(3):
+                write_dicom(place / "films" / name / f"{number}.dcm", film(number), f"{name}{number}")
+        return str(place / "films")
+    raise AssertionError(f"no sample of {kind}: add one here")
+
+
 @pytest.fixture(params=SOURCES)
 def source(request, tmp_path):
-    key = {"phantoms": "phantoms:20", "kaggle_folder": str(tmp_path / "films")}[request.param]
-    if request.param == "kaggle_folder":
-        write_tree(tmp_path / "films", TREE)
-    return data.load(key)
+    found = data.load(make_source(request.param, tmp_path))
+    assert found.source == request.param
+    return found
 
 
 def test_a_source_hands_on_readable_films_of_both_classes(source):

@@ -4,10 +4,11 @@ PORT ?= 8501
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench
+.PHONY: help run data test lint check bench
 
 help:
 	@echo "make run    install what is missing and start the dashboard on http://localhost:$(PORT)"
+	@echo "make data   download the chest films from Kaggle and remember them by name"
 	@echo "make test   install what is missing, a browser too, and run every test"
 	@echo "make lint   check the style"
 	@echo "make check  lint and test: what CI runs"
@@ -17,6 +18,10 @@ run:
 	@$(PYTHON) bootstrap.py app
 	@echo "PneumoScope: http://localhost:$(PORT)"
 	@exec $(VENV)/python -m streamlit run dashboard/app.py --server.port $(PORT)
+
+data:
+	@$(PYTHON) bootstrap.py app
+	@$(VENV)/python -m core.cli download
 
 test:
 	@$(PYTHON) bootstrap.py tests

@@ -6,13 +6,15 @@ import os
 import sys
 from typing import NoReturn
 
-from core import commands
 from core.architectures import ARCHITECTURES
-from core.commands import DONE, USERS_FAULT
+from core.commands import data, models, training
+from core.commands.output import DONE, USERS_FAULT
+from core.data.kaggle_hub import CHEST_XRAY
 from core.errors import UserError
-from core.images import ImageSpec
+from core.images import FRAMINGS, ImageSpec
 
 OUR_FAULT, INTERRUPTED = 1, 130
+DATA_HELP = 'a folder, a .csv, .npz or .zip file, kaggle:OWNER/NAME, "phantoms", or the name of a remembered data set'
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,36 +61,61 @@ def _parser() -> Parser:
         sub.set_defaults(command=command)
         return sub
 
-    sub = add("prepare", commands.prepare, "decode every film of a data set once")
-    sub.add_argument("--data", required=True, help='a folder, or "phantoms"')
+    sub = add("prepare", data.prepare, "decode every film of a data set once")
+    sub.add_argument("--data", required=True, help=DATA_HELP)
     sub.add_argument("--image-size", type=int, default=ImageSpec().size, help="side of the square in pixels")
+    sub.add_argument("--framing", choices=FRAMINGS, default=ImageSpec().framing, help="how a film becomes a square")
     sub.add_argument("--job", help=argparse.SUPPRESS)
 
-    sub = add("train", commands.train, "train a network and follow it until it is done")
-    sub.add_argument("--data", help='a folder, or "phantoms"')
+    sub = add("audit", data.audit_data, "look a data set over: copies, leaks, shortcuts, damaged files")
+    sub.add_argument("--data", required=True, help=DATA_HELP)
+    sub.add_argument("--fix", action="append", default=[], metavar="FINDING", help="do what that finding advises")
+    sub.add_argument("--undo", type=int, metavar="N", help="take back fix number N")
+    sub.add_argument("--html", metavar="FILE", help="write the audit as a page, too")
+
+    sub = add("data", data.manage_data, "list, add or remove remembered data sets")
+    sub.add_argument("action", nargs="?", default="list", choices=["list", "add", "remove"])
+    sub.add_argument("--data", help=DATA_HELP)
+    sub.add_argument("--name", help="the name to remember it by")
+    sub.add_argument("--licence", help="its licence, for the data card")
+    sub.add_argument(
+        "--column",
+        dest="columns",
+        action="append",
+        default=[],
+        metavar="KIND=COLUMN",
+        help="for a table: file=, label=, patient=, split= or view= a column; normal= or pneumonia= a label",
+    )
+
+    sub = add("download", data.download, "fetch a data set from Kaggle")
+    sub.add_argument("--data", default=CHEST_XRAY, help=f"kaggle:OWNER/NAME (default: {CHEST_XRAY})")
+    sub.add_argument("--job", help=argparse.SUPPRESS)
+
+    sub = add("train", training.train, "train a network and follow it until it is done")
+    sub.add_argument("--data", help=DATA_HELP)
     sub.add_argument("--architecture", help=f"one of: {', '.join(ARCHITECTURES)}")
     sub.add_argument("--epochs", type=int, help="how many times the network sees every film")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting")
     sub.add_argument("--like", metavar="RUN", help="take every setting not given here from that run")
     sub.add_argument("--run", help=argparse.SUPPRESS)
 
-    sub = add("runs", commands.manage_runs, "list, stop, resume or remove runs")
+    sub = add("runs", training.manage_runs, "list, stop, resume or remove runs")
     sub.add_argument("action", nargs="?", default="list", choices=["list", "stop", "resume", "remove"])
     sub.add_argument("run", nargs="?")
 
-    sub = add("evaluate", commands.evaluate, "judge a model on films it was not trained on")
+    sub = add("evaluate", models.evaluate, "judge a model on films it was not trained on")
     sub.add_argument("--model", required=True, help="a promoted model or a run")
-    sub.add_argument("--data", required=True, help='a folder, or "phantoms"')
+    sub.add_argument("--data", required=True, help=DATA_HELP)
     sub.add_argument(
         "--split", default="test", choices=["test", "validation", "all"], help="which part (default: test)"
     )
     sub.add_argument("--job", help=argparse.SUPPRESS)
 
-    sub = add("predict", commands.predict, "ask a model about films")
+    sub = add("predict", models.predict, "ask a model about films")
     sub.add_argument("--model", required=True, help="a promoted model or a run")
     sub.add_argument("files", nargs="+", metavar="FILE_OR_DIR")
 
-    sub = add("models", commands.manage_models, "list, promote or remove models")
+    sub = add("models", models.manage_models, "list, promote or remove models")
     sub.add_argument("action", nargs="?", default="list", choices=["list", "promote", "remove"])
     sub.add_argument("run", nargs="?", help="the run to promote, or the model to remove")
     sub.add_argument("--name", help="the promoted model's name (default: model-RUN)")

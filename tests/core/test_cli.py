@@ -123,3 +123,57 @@ def test_help_names_every_command(capsys):
     for command in ("prepare", "train", "runs", "evaluate", "predict", "models"):
         assert command in shown
         assert command in (PROJECT / "README.md").read_text()
+
+
+def test_an_audit_is_read_mended_and_mended_back(tmp_path):
+    root = write_tree(tmp_path / "films", {"NORMAL": 60, "PNEUMONIA": 60})
+    first = sorted((root / "NORMAL").iterdir())[0]
+    (root / "NORMAL/IM-999999-0001.jpeg").write_bytes(first.read_bytes())
+    found = json.loads(run("audit", "--data", root, "--json").stdout)
+    assert [finding["id"] for finding in found["findings"]] == ["small-validation", "exact-duplicates"] or [
+        finding["id"] for finding in found["findings"]
+    ] == ["exact-duplicates", "small-validation"]
+    (copies,) = (finding for finding in found["findings"] if finding["id"] == "exact-duplicates")
+    assert copies["groups"][0]["films"] == [f"NORMAL/{first.name}", "NORMAL/IM-999999-0001.jpeg"]
+    page = tmp_path / "audit.html"
+    fixed = run("audit", "--data", root, "--fix", "exact-duplicates", "--html", page, "--json")
+    assert json.loads(fixed.stdout)["excluded"] == 1
+    assert "left out" in page.read_text()
+    assert str(tmp_path) not in page.read_text()
+    undone = run("audit", "--data", root, "--undo", 1)
+    assert undone.returncode == 0
+    assert "exact-duplicates" in undone.stdout
+
+
+def test_a_data_set_is_remembered_by_name_with_its_columns(tmp_path):
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(encode(film(number)))
+    rows = [f"{number}.png,{('well', 'sick')[number % 2]}" for number in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(["picture,state", *rows]))
+    columns = ("file=picture", "label=state", "normal=well", "pneumonia=sick")
+    words = [word for column in columns for word in ("--column", column)]
+    added = run("data", "add", "--data", tmp_path / "t.csv", "--name", "mine", "--licence", "CC0", *words, "--json")
+    assert json.loads(added.stdout)["data"] == "mine"
+    assert json.loads(run("prepare", "--data", "mine", "--json").stdout)["films"] == 4
+    assert "mine" in {item["name"] for item in json.loads(run("data", "--json").stdout)}
+    assert run("data", "remove", "--data", "mine").returncode == 0
+    assert run("prepare", "--data", "mine").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("audit", "--data", "/nowhere"),
+        ("audit", "--data", "phantoms:20", "--fix", "no-such-finding"),
+        ("audit", "--data", "phantoms:20", "--undo", "3"),
+        ("data", "add"),
+        ("data", "add", "--data", "/nowhere", "--column", "file"),
+        ("data", "remove", "--data", "phantoms"),
+        ("download", "--data", "kaggle:nothing"),
+        ("prepare", "--data", "phantoms:20", "--framing", "round"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_about_data_is_one_sentence_and_one_step(arguments, capsys):
+    assert cli.main(list(arguments)) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 2

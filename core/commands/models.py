@@ -1,0 +1,93 @@
+"""Commands on models: evaluate, predict, list, promote, remove."""
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core import data, model_store, runs, workspace
+from core.commands.output import DONE, USERS_FAULT, progress, show
+from core.errors import UserError
+
+
+def evaluate(chosen: argparse.Namespace) -> None:
+    """Judges a model on a part of a data set."""
+    with progress(chosen, "evaluating") as move:
+        stored = model_store.find(chosen.model)
+        source = data.load(chosen.data)
+        from core import evaluation
+
+        predictor = evaluation.Predictor.load(chosen.model)
+        report = evaluation.evaluate(predictor, stored.split, source.key, chosen.split, move)
+        own = stored.file.parent.parent == runs.runs_folder() and runs.get(stored.name).settings.data == source.key
+        if own:
+            evaluation.save(report, stored.file.parent)
+    values = report.to_json()
+    found = values.pop("metrics") | values
+    lines = [f"{report.films:,} films of {report.patients:,} patients, {report.part} part of {report.data}"]
+    lines += [f"{name:12} {m.value:.3f} ({m.low:.3f} to {m.high:.3f})" for name, m in report.metrics.items()]
+    lines.append(f"confusion    {dataclasses.asdict(report.confusion)} at {report.rule}")
+    show(chosen, found, "\n".join(lines))
+
+
+def predict(chosen: argparse.Namespace) -> int:
+    """Asks a model about films; an unreadable one is told and the rest go on."""
+    from core.prediction import Predictor
+
+    predictor = Predictor.load(chosen.model)
+    worst = DONE
+    for file in _files(chosen.files):
+        try:
+            found = _predict_one(predictor, file)
+            text = f"{file}: {found['verdict'].replace('_', ' ')}, probability {found['probability']:.3f}"
+        except UserError as error:
+            worst = USERS_FAULT
+            found = {"file": str(file), "error": error.what, "fix": error.fix}
+            text = f"{file}: {error}"
+        show(chosen, found, text)
+    return worst
+
+
+def _files(paths: list[str]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if workspace.is_folder(path):
+            inside = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+            if not inside:
+                raise UserError(f"The folder {path} is empty.", fix="Name a film or a folder of films.")
+            yield from inside
+        else:
+            yield path
+
+
+def _predict_one(predictor: Any, file: Path) -> dict[str, Any]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"The file cannot be read: {error.strerror}.", fix="Check its name and permissions.") from None
+    prediction = predictor.predict(content)
+    return {
+        "file": str(file),
+        "verdict": prediction.verdict,
+        "probability": prediction.probability,
+        "threshold": prediction.threshold,
+        "chest_film": prediction.chest_film,
+        "milliseconds": round(prediction.milliseconds, 2),
+    }
+
+
+def manage_models(chosen: argparse.Namespace) -> None:
+    """Lists, promotes or removes models."""
+    if chosen.action == "list":
+        found = [model.card | {"name": model.name, "default": i == 0} for i, model in enumerate(model_store.promoted())]
+        text = "\n".join(f"{card['name']}{'  (default)' if card['default'] else ''}" for card in found)
+        show(chosen, found, text or "No models yet: promote a run.")
+        return
+    if not chosen.run:
+        raise UserError(f"`models {chosen.action}` needs a name.", fix="`runs list` and `models list` show the names.")
+    if chosen.action == "remove":
+        model_store.remove(chosen.run)
+        show(chosen, {"model": chosen.run, "done": "removed"}, f"Model {chosen.run} removed.")
+        return
+    model = model_store.promote(chosen.run, chosen.name or f"model-{chosen.run}")
+    show(chosen, {"model": model.name, "done": "promoted"}, f"Run {chosen.run} promoted to model {model.name}.")

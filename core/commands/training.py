@@ -1,0 +1,143 @@
+"""Commands on runs: train, list, stop, resume, remove."""
+
+import argparse
+import contextlib
+import dataclasses
+import gc
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from core import architectures, data, jobs, model_store, runs
+from core.architectures import ARCHITECTURES
+from core.commands.output import show
+from core.errors import UserError
+from core.settings import TrainSettings, parse
+
+
+def train(chosen: argparse.Namespace) -> None:
+    """Trains a run and follows it, or is the worker of one."""
+    if chosen.run:
+        _work(chosen.run)
+        return
+    settings = _settings(chosen)
+    # A path must mean the same to the worker; and what is wrong with it is best said at once.
+    settings = dataclasses.replace(settings, data=data.load(settings.data).key)
+    architectures.options_of(settings)
+    run = runs.start(settings)
+    status = _follow(run)
+    from core import evaluation
+
+    report = evaluation.stored(run.folder).get("validation")
+    found = {"run": run.name, "state": status.state, "validation": report.to_json()["metrics"] if report else None}
+    figures = ", ".join(f"{name} {figure.value:.3f}" for name, figure in report.metrics.items()) if report else "none"
+    show(chosen, found, f"Run {run.name} {status.state}. On the validation part: {figures}.")
+
+
+def _settings(chosen: argparse.Namespace) -> TrainSettings:
+    values = runs.get(chosen.like).settings.to_json() if chosen.like else {}
+    if not values and not chosen.data:
+        raise UserError("No data is named.", fix='Add --data with a folder or "phantoms", or --like with a run.')
+    for name in ("data", "architecture", "epochs"):
+        if getattr(chosen, name) is not None:
+            values[name] = getattr(chosen, name)
+    architecture = values.get("architecture", TrainSettings.architecture)
+    module = ARCHITECTURES.get(architecture)
+    own = {field.name: field for field in dataclasses.fields(TrainSettings) if "label" in field.metadata}
+    options = {field.name: field for field in dataclasses.fields(module.Options)} if module else {}
+    for setting in chosen.set:
+        key, equals, text = setting.partition("=")
+        if not equals or key not in own | options:
+            raise UserError(
+                f"--set {setting} is not understood.", fix=f"Write KEY=VALUE; keys: {', '.join(own | options)}."
+            )
+        if key in own:
+            values[key] = parse(own[key], text)
+        else:
+            values["options"] = values.get("options", {}) | {key: parse(options[key], text)}
+    return TrainSettings.from_json(values)
+
+
+def _work(name: str) -> None:
+    """The worker's side: trains the run in this process."""
+    run = runs.get(name)
+    # TensorFlow is imported under the lock: launching waits for no more than that.
+    with jobs.working(run.folder):
+        # Looking for garbage while TensorFlow is loaded and traced finds none and takes 0.8 s; the
+        # first batch turns it on again.
+        gc.disable()
+        with _hidden("sklearn", "matplotlib", "pandas"):
+            from core import training
+
+        training.train(run)
+        from core import evaluation
+
+        if run.has_model:
+            jobs.update(run.folder, state="evaluating", done=0, total=0)
+            stored = model_store.find(run.name)
+            predictor = evaluation.Predictor.load(run.name)
+            report = evaluation.evaluate(predictor, stored.split, run.settings.data, "validation")
+            evaluation.save(report, run.folder)
+        jobs.update(run.folder, state="stopped" if runs.stop_requested(run.folder) else "finished")
+
+
+@contextlib.contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """Keras imports these where it finds them. Training needs none, and a run would start 2 s later."""
+    sys.modules.update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+
+
+def _follow(run: runs.Run) -> jobs.Status:
+    """Shows the run's progress until it ends; Ctrl-C asks it to stop. Raises UserError if it failed."""
+    with tqdm(unit="batch", disable=not sys.stderr.isatty()) as bar:
+        while jobs.is_open(status := run.status):
+            bar.desc = status.state
+            bar.total = status.total or None
+            bar.update(max(status.done - bar.n, 0))
+            try:
+                time.sleep(0.3)
+            except KeyboardInterrupt:
+                with contextlib.suppress(UserError):
+                    runs.stop(run.name)
+    if status.state == "failed" and not status.ours:
+        raise UserError(status.error, fix=status.fix)
+    if status.state not in ("finished", "stopped"):
+        raise RuntimeError(f"run {run.name} is {status.state}: {status.error} see {run.folder / 'log.txt'}")
+    return status
+
+
+def manage_runs(chosen: argparse.Namespace) -> None:
+    """Lists, stops, resumes or removes runs."""
+    if chosen.action == "list":
+        found = [_describe(run) for run in runs.every()]
+        text = "\n".join(f"{run['name']}  {run['state']:12}  {run['data']}" for run in found)
+        show(chosen, found, text or "No runs yet.")
+        return
+    if not chosen.run:
+        raise UserError(f"`runs {chosen.action}` needs a run.", fix="`runs list` shows the names.")
+    action = {"stop": runs.stop, "resume": runs.resume, "remove": runs.remove}[chosen.action]
+    action(chosen.run)
+    word = {"stop": "asked to stop", "resume": "resumed", "remove": "removed"}[chosen.action]
+    show(chosen, {"run": chosen.run, "done": word}, f"Run {chosen.run} {word}.")
+
+
+def _describe(run: runs.Run) -> dict[str, Any]:
+    status = run.status
+    return {
+        "name": run.name,
+        "state": status.state,
+        "data": run.settings.data,
+        "architecture": run.settings.architecture,
+        "has_model": run.has_model,
+        "details": status.details,
+        "error": status.error,
+        "fix": status.fix,
+    }

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.model_store import NOTICE
+from dashboard import components
 from dashboard.app_pages import PAGES
 
 # A file of our own: Streamlit would fetch a Material icon for the tab from the internet.
@@ -17,6 +18,8 @@ pages = [
     for name, page in PAGES.items()
 ]
 chosen = st.navigation(pages)
+with st.sidebar:
+    components.data_switch()
 st.title(chosen.title)
 st.bottom.caption(f":material/warning: **{NOTICE}** Never use an answer from here to treat anyone.")
 chosen.run()

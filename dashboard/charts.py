@@ -133,7 +133,7 @@ def counts(table: pd.DataFrame) -> alt.Chart:
 def sizes(table: pd.DataFrame) -> alt.Chart:
     """Width against height of the files, from columns Width, Height, Class and Films."""
     return (
-        alt.Chart(table, height=340)
+        alt.Chart(table, height=320, title="Size of the files")
         .mark_circle(opacity=0.65)
         .encode(
             x=alt.X("Width:Q", title="Width (pixels)", scale=alt.Scale(zero=False, padding=20)),
@@ -156,13 +156,35 @@ def histogram(shares: np.ndarray) -> alt.Chart:
         }
     )
     return (
-        alt.Chart(table, height=340)
+        alt.Chart(table, height=320, title="Grey levels")
         .mark_line(interpolate="monotone")
         .encode(
             x=alt.X("Grey level:Q", title="Grey level (0 black, 255 white)", scale=alt.Scale(domain=[0, 256])),
             y=alt.Y("Share:Q", title="Share of the pixels", axis=alt.Axis(format="%")),
             color=_class_color(),
             tooltip=["Class", "Grey level", alt.Tooltip("Share:Q", format=".2%")],
+        )
+    )
+
+
+def distribution(films: pd.DataFrame, column: str, title: str) -> alt.Chart:
+    """How a figure is spread over the films of each class; columns Class and `column`."""
+    low, high = float(films[column].min()), float(films[column].max())
+    edges = np.linspace(low, high, 31)
+    rows = []
+    for name in CLASS_NAMES:
+        found, _ = np.histogram(films.loc[films["Class"] == name, column], edges)
+        shares = found / max(found.sum(), 1)
+        rows += [(middle, share, name) for middle, share in zip((edges[:-1] + edges[1:]) / 2, shares, strict=True)]
+    table = pd.DataFrame(rows, columns=[title, "Share", "Class"])
+    return (
+        alt.Chart(table, height=320, title=title)
+        .mark_line(interpolate="step")
+        .encode(
+            x=alt.X(f"{title}:Q", scale=alt.Scale(zero=False)),
+            y=alt.Y("Share:Q", title="Share of the films", axis=alt.Axis(format="%")),
+            color=_class_color(),
+            tooltip=["Class", alt.Tooltip(f"{title}:Q", format=".2f"), alt.Tooltip("Share:Q", format=".1%")],
         )
     )
 

@@ -40,10 +40,10 @@ def explained() -> Iterator[None]:
 
 def show_error(what: str, fix: str) -> None:
     """A mistake and the next step."""
-    st.error(fix, title=_plain(what), icon=":material/error:")
+    st.error(fix, title=plain(what), icon=":material/error:")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """File names may look like Markdown."""
     for sign in "\\`*_[]$:~#":
         text = text.replace(sign, f"\\{sign}")
@@ -64,27 +64,22 @@ def state_badge(status: Status) -> None:
     st.badge(label, icon=icon, color=color)
 
 
-def data_name(key: str) -> str:
-    """A data set's name for menus; folders by their last two parts."""
-    if key.split(":")[0] == state.PHANTOMS:
-        return f"Synthetic phantoms{key.removeprefix(state.PHANTOMS)}"
-    return "/".join(Path(key).parts[-2:])
+def data_switch() -> None:
+    """The menu of known data sets that every page shows."""
+    known, current = state.known_data(), state.data_key()
+    known.setdefault(current, state.data_name(current))
+    names = list(known.values())
+    # Two sets may be called alike: those show their whole path.
+    labels = {key: key if names.count(name) > 1 else name for key, name in known.items()}
+    chosen = st.selectbox("Data set", list(known), index=list(known).index(current), format_func=labels.get)
+    if chosen != current:
+        state.choose_data(chosen)
 
 
-def pick_data() -> DataSet | None:
-    """A menu of the known data sets; None where the chosen one cannot be read, which is then said."""
-    known = state.known_data()
-    current = state.data_key()
-    if current not in known:
-        known.append(current)
-    names = [data_name(key) for key in known]
-    # Two folders may end alike: those show their whole path.
-    labels = {key: key if names.count(name) > 1 else name for key, name in zip(known, names, strict=True)}
-    chosen = st.selectbox("Data set", known, index=known.index(current), format_func=labels.get)
+def chosen_data() -> DataSet | None:
+    """The data set of the menu; None where it cannot be read, which is then said."""
     with explained():
-        if chosen != current:
-            state.choose_data(chosen)
-        return state.load_data(chosen)
+        return state.load_data(state.data_key())
     return None
 
 
@@ -124,7 +119,7 @@ def pick_run(found: Sequence[Run], key: str) -> Run:
         "Run",
         found,
         index=names.index(opened) if opened in names else 0,
-        format_func=lambda run: f"{run.name} · {data_name(run.settings.data)}",
+        format_func=lambda run: f"{run.name} · {state.data_name(run.settings.data)}",
         key=key,
     )
     state.open_run(chosen.name)

@@ -7,55 +7,82 @@ from pathlib import Path
 import streamlit as st
 
 from core import data, jobs, workspace
+from core.data import kaggle_hub, manifest
+from core.data.audit import Audit, audit
+from core.data.manifest import Fix
+from core.data.prepare import Prepared
 from core.data.sample import DataSet
 from core.images import ImageSpec
 
 PHANTOMS = "phantoms"
 # Keys of choices that outlive a page switch.
 DATA, OPENED_RUN = "data", "run"
+# The finding whose films are on show, and the table whose columns are being named.
+FINDING, TABLE = "finding", "table"
 
 
 def data_key() -> str:
-    """The data set this visitor works with: "phantoms" or a folder."""
+    """The data set this visitor works with: "phantoms", a path or kaggle:OWNER/NAME."""
     return st.session_state.setdefault(DATA, PHANTOMS)
 
 
 def choose_data(key: str) -> None:
-    """Makes it the visitor's data set and remembers it for the next visit."""
-    if key not in known_data():
-        workspace.make_folder(workspace.root())
-        workspace.write_json(_remembered(), [*_read_remembered(), key])
+    """Makes it the visitor's data set."""
     st.session_state[DATA] = key
 
 
-def known_data() -> list[str]:
-    """Phantoms, the films CHEST_XRAY_DATA points at, and every folder chosen before that is still there."""
-    keys = [PHANTOMS]
+def known_data() -> dict[str, str]:
+    """{key: name} of phantoms, the films CHEST_XRAY_DATA points at, and every remembered set in reach."""
+    found = {PHANTOMS: "Synthetic phantoms"}
     if given := os.environ.get("CHEST_XRAY_DATA"):
-        keys.append(str((workspace.PROJECT / given / "chest_xray").resolve()))
-    return [
-        key for key in dict.fromkeys([*keys, *_read_remembered()]) if key == PHANTOMS or workspace.is_folder(Path(key))
-    ]
+        folder = (workspace.PROJECT / given / "chest_xray").resolve()
+        if workspace.is_folder(folder):
+            found[str(folder)] = folder.name
+    found |= {kept.key: kept.name for kept in manifest.every() if _in_reach(kept.key)}
+    return found
 
 
-def _read_remembered() -> list[str]:
-    found = workspace.read_json(_remembered())
-    return [key for key in found if isinstance(key, str)] if isinstance(found, list) else []
+def data_name(key: str) -> str:
+    """A data set's name for menus; of one that is not remembered, the last two parts of its path."""
+    if name := known_data().get(key):
+        return name
+    if key.split(":")[0] == PHANTOMS:
+        return f"Synthetic phantoms{key.removeprefix(PHANTOMS)}"
+    return "/".join(Path(key).parts[-2:])
 
 
-def _remembered() -> Path:
-    return workspace.root() / "data_sets.json"
+def _in_reach(key: str) -> bool:
+    if key.split(":")[0] == PHANTOMS:
+        return True
+    if kaggle_hub.recognises(key):
+        return kaggle_hub.is_downloaded(key)
+    return workspace.exists(Path(key))
+
+
+def load_data(key: str) -> DataSet:
+    """The data set of that key; its folder is listed anew after ten seconds, or when a fix changes it."""
+    return _load_data(key, repr(manifest.find(key)))
 
 
 @st.cache_resource(ttl="10s", max_entries=20, show_spinner=False)
-def load_data(key: str) -> DataSet:
-    """The data set of that key; its folder is listed anew after ten seconds."""
+def _load_data(key: str, remembered: str) -> DataSet:
     return data.load(key)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking the data set over …")
+def audited(folder: str, fixes: tuple[Fix, ...], _prepared: Prepared) -> Audit:
+    """The audit of a prepared set, kept until its films or fixes change."""
+    return audit(_prepared)
 
 
 def preparation_folder(source: DataSet, spec: ImageSpec) -> Path:
     """Where the job that prepares this set keeps its status."""
     return _job_folder("prepare", source.key, spec)
+
+
+def download_folder(key: str) -> Path:
+    """Where the job that downloads this data set keeps its status."""
+    return _job_folder("download", key)
 
 
 def evaluation_folder(run: str, part: str) -> Path:

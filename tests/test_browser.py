@@ -29,7 +29,10 @@ def test_a_visitor_trains_judges_and_asks(server, page, tmp_path):
 
     go(page, "Data set")
     expect(page.get_by_text("SYNTHETIC").first).to_be_visible()
-    expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+    expect(page.get_by_role("img", name="Mean film of class NORMAL")).to_be_attached()
+    page.get_by_role("tab", name="Audit").click()
+    expect(page.get_by_text("Nothing was found.")).to_be_visible()
+    page.get_by_role("tab", name="Gallery").click()
     expect(page.get_by_role("img", name=re.compile("phantom-.*PNEUMONIA")).first).to_be_visible()
 
     go(page, "Train")

@@ -30,7 +30,8 @@ st.markdown(
 )
 st.subheader("Privacy", icon=":material/lock:")
 st.markdown(
-    "Films uploaded on the Predict page stay in memory and are gone with the page. Data sets are read where they lie. "
-    "Nothing leaves this machine."
+    "Films uploaded on the Predict page stay in memory and are gone with the page. Data sets are read where they lie; "
+    "an uploaded archive is kept in the workspace. Patients from DICOM headers and tables are kept as salted hashes "
+    "only, so that their films stay together and nobody can tell whose they are. Nothing leaves this machine."
 )
 st.caption(f"PneumoScope {__version__}, MIT licence")

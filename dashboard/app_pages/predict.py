@@ -33,12 +33,11 @@ def pick_film() -> tuple[bytes, str, bool] | None:
     )
     if way == "Upload":
         file = st.file_uploader(
-            "A chest film as JPEG or PNG",
-            type=["jpg", "jpeg", "png"],
+            "A chest film as JPEG, PNG, TIFF, BMP, WebP or DICOM",
             help="It stays in memory and is gone with this page.",
         )
         return (file.getvalue(), "", False) if file else None
-    source = components.pick_data()
+    source = components.chosen_data()
     if not source:
         return None
     sample = st.selectbox(

@@ -18,7 +18,7 @@ def table(found: list[Run]) -> None:
             {
                 "Run": run.name,
                 "State": components.STATE_BADGES[status.state][0],
-                "Data set": components.data_name(run.settings.data),
+                "Data set": state.data_name(run.settings.data),
                 "Started": datetime.datetime.fromtimestamp(status.started),
                 "Epochs": f"{status.details.get('epoch', 0)} of {run.settings.epochs}",
                 "Validation ROC AUC": report.metrics["roc_auc"].value if report else None,

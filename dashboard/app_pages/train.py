@@ -15,12 +15,12 @@ from dashboard import charts, components, state
 FIGURES = ("loss", "accuracy", "roc_auc", "sensitivity", "specificity")
 GROUPS = {
     "Training": ("epochs", "batch_size", "optimizer", "learning_rate", "class_weighting"),
-    "Films": ("image_size", "validation_fraction", "test_fraction", "seed"),
+    "Films": ("image_size", "framing", "validation_fraction", "test_fraction", "seed"),
 }
 
 
 def settings_form() -> None:
-    source = components.pick_data()
+    source = components.chosen_data()
     if not source:
         return
     components.synthetic_badge(source.synthetic)
@@ -68,7 +68,7 @@ def live(run: Run, begun: bool) -> None:
         st.rerun()
     heading(run, status)
     st.caption(
-        f"{components.data_name(run.settings.data)} · {run.settings.architecture}, "
+        f"{state.data_name(run.settings.data)} · {run.settings.architecture}, "
         f"{run.settings.image_size} px. The run goes on if you close this page: come back whenever you like."
     )
     components.synthetic_badge(run.settings.data.startswith(state.PHANTOMS))

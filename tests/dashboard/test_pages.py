@@ -1,11 +1,14 @@
 """Every page through the entrypoint, without a browser."""
 
+import io
 import sys
+import zipfile
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import model_store, runs
+from core import data, model_store, runs
+from core.data import manifest
 from core.data import prepare as preparing
 from core.data.phantoms import load
 from core.images import ImageSpec
@@ -59,16 +62,125 @@ def test_the_data_set_page_counts_films_and_says_synthetic():
     assert any("SYNTHETIC" in element.value for element in app.markdown)
 
 
+def add_folder(app: AppTest, place) -> AppTest:
+    app.text_input(key="folder_path").set_value(str(place))
+    return next(button for button in app.button if button.label == "Add").click().run()
+
+
+def open_tab(app: AppTest, name: str) -> AppTest:
+    app.session_state["dataset_tab"] = name
+    return app.run()
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(button for button in app.button if button.label == label).click().run()
+
+
 def test_the_data_set_page_prepares_what_is_not_prepared(tmp_path):
     root = write_tree(tmp_path / "films", {"NORMAL": 30, "PNEUMONIA": 30})
     (root / "NORMAL" / "note.jpeg").write_text("no film")
-    app = open_page("dataset")
-    app.text_input(key="folder_path").set_value(str(root))
-    app.button[0].click().run()
+    app = add_folder(open_page("dataset"), root)
     assert app.session_state["data"] == str(root.resolve())
     wait_for(lambda: app.run().dataframe, bool, 30)
     assert not app.exception
-    assert any("1 files could not be read" in expander.label for expander in app.expander)
+    open_tab(app, "Audit")
+    assert any("1 file cannot be read" in element.value for element in app.markdown)
+    press(app, "Show 1 film")
+    assert "not a readable" in app.dataframe[0].value["Why"][0]
+
+
+def test_a_finding_shows_its_films_is_fixed_and_the_fix_is_taken_back(tmp_path):
+    root = write_tree(tmp_path / "films", {"NORMAL": 90, "PNEUMONIA": 90})
+    first = sorted((root / "NORMAL").iterdir())[0]
+    (root / "PNEUMONIA/person9_virus_1.jpeg").write_bytes(first.read_bytes())
+    preparing.prepare(data.load(str(root)), ImageSpec())
+    app = open_tab(add_folder(open_page("dataset"), root), "Audit")
+    press(app, "Show 2 films")
+    assert not app.exception
+    assert "both labels" in texts(app)
+    press(app, "Drop the copies")
+    assert [fix.films for fix in data.load(str(root)).fixes] == [
+        (f"NORMAL/{first.name}", "PNEUMONIA/person9_virus_1.jpeg")
+    ]
+    assert "Drop the copies" not in {button.label for button in app.button}
+    assert any("2 films left out" in element.value for element in app.markdown)
+    press(app, "Undo")
+    assert data.load(str(root)).fixes == ()
+    assert any("byte by byte" in element.value for element in app.markdown)
+
+
+@pytest.mark.parametrize("tab", ["Overview", "Audit", "Distributions", "Gallery", "Data card"])
+def test_every_tab_of_the_data_set_page_opens(tmp_path, tab):
+    root = write_tree(
+        tmp_path / "films", {"train/NORMAL": 9, "train/PNEUMONIA": 9, "val/NORMAL": 1, "val/PNEUMONIA": 1}
+    )
+    (root / "train/NORMAL" / "note.jpeg").write_text("no film")
+    (root / "train/NORMAL" / "IM-1-1.png").write_bytes(encode(film(3)[:200, :150]))
+    preparing.prepare(data.load(str(root)), ImageSpec())
+    app = open_tab(add_folder(open_page("dataset"), root), tab)
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_table_asks_for_its_columns_and_is_used(tmp_path):
+    rows = [f"{number}.png,{('well', 'sick')[number % 2]}" for number in range(6)]
+    (tmp_path / "films.csv").write_text("\n".join(["image,finding", *rows]))
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(encode(film(number)))
+    app = add_folder(open_page("dataset"), tmp_path)
+    assert app.selectbox(key="column_file").value == "image"
+    press(app, "Use this table")
+    assert "Name at least one value" in app.error[0].value
+    app.multiselect(key="column_normal_finding").set_value(["well"])
+    app.multiselect(key="column_pneumonia_finding").set_value(["sick"])
+    press(app, "Use this table")
+    assert not app.exception
+    assert app.session_state["data"] == str(tmp_path / "films.csv")
+    assert [sample.label for sample in data.load(str(tmp_path / "films.csv")).samples] == [0, 1] * 3
+
+
+def test_an_uploaded_archive_becomes_a_data_set_and_a_bad_one_is_explained(workspace):
+    films = {f"{name}/{n}.png": encode(film(n)) for name in ("NORMAL", "PNEUMONIA") for n in range(2)}
+    app = open_page("dataset")
+    app.segmented_control(key="add_way").set_value("Upload a .zip").run()
+    app.file_uploader[0].upload("bad.zip", zipped(films | {"../x": b""}))
+    press(app, "Add")
+    assert not app.exception
+    assert app.error
+    assert app.session_state["data"] == "phantoms"
+    app.file_uploader[0].upload("my films.zip", zipped(films))
+    press(app, "Add")
+    assert not app.exception
+    assert data.load("my films").source == "zip_upload"
+    assert app.session_state["data"] == data.load("my films").key
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_data_set_is_switched_from_every_page(tmp_path, name):
+    root = write_tree(tmp_path / "films", {"NORMAL": 3, "PNEUMONIA": 3})
+    manifest.remember(str(root), "children")
+    app = open_page(name)
+    app.sidebar.selectbox[0].set_value(str(root)).run()
+    assert not app.exception
+    assert app.session_state["data"] == str(root)
+
+
+def test_kaggle_out_of_reach_is_explained_on_the_page(monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_ENDPOINT", "http://localhost:1")
+    app = open_page("dataset")
+    app.segmented_control(key="add_way").set_value("From Kaggle").run()
+    press(app, "Download")
+    wait_for(lambda: app.run().error, bool, 60)
+    assert not app.exception
+    assert "internet" in app.error[0].value
 
 
 @pytest.mark.parametrize("films", [{}, {"NORMAL": 1}, {"NORMAL": 1, "PNEUMONIA": 1, "COVID": 1}], ids=str)
@@ -77,8 +189,7 @@ def test_a_folder_that_will_not_do_is_explained_and_nothing_is_lost(tmp_path, fi
     root.mkdir()
     write_tree(root, films)
     app = open_page("dataset")
-    app.text_input(key="folder_path").set_value(str(root))
-    app.button[0].click().run()
+    add_folder(app, root)
     assert not app.exception
     assert app.error[0].value
     assert app.session_state["data"] == "phantoms"

@@ -2,19 +2,33 @@
 
 import dataclasses
 import io
-import warnings
 
 import cv2
 import numpy as np
+import simplejpeg
 from PIL import Image
 
+from core import dicom
 from core.errors import UserError
 
-FORMATS = ("JPEG", "PNG")
+# As Pillow and we name them; DICOM comes on top.
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
+READABLE = "JPEG, PNG, TIFF, BMP, WebP or DICOM"
+FRAMINGS = ("stretch", "pad", "crop")
 SMALLEST_SIDE = 16
 LARGEST_PIXELS = 50_000_000
+LARGEST_BYTES = 200_000_000
+MOST_SCANS = 40
+MOST_PAGES = 100
 # Depths that X-ray detectors deliver inside a 16-bit file.
 DEEP_BITS = (10, 12, 14, 16)
+GREY_MODES = ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L")
+ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC, TILE_WIDTH, TILE_LENGTH = 0x0112, 258, 262, 322, 323
+WHITE_IS_ZERO = 0
+# How far a JPEG, decoded small, stays larger than the square: closer is faster and strays more (benchmarks/README.md).
+MARGIN = 1.1
+COPY = "Copy or export the film again."
+AS_PNG = "Export the film as JPEG or PNG and try again."
 
 # Films are decoded in threads of our own: OpenCV's would only get in their way.
 cv2.setNumThreads(1)
@@ -25,102 +39,263 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 class ImageSpec:
     """How a film is brought into shape. It lies in every model's card.
 
-    size: side of the square in pixels. framing: "stretch" (the convention of published results).
+    size: side of the square in pixels. framing: "stretch" (the convention of published results), "pad" (keeps the
+    proportions, black borders) or "crop" (keeps the proportions, the middle). Raises UserError for another framing.
     """
 
     size: int = 150
     framing: str = "stretch"
 
+    def __post_init__(self):
+        if self.framing not in FRAMINGS:
+            raise UserError(f"There is no framing “{self.framing}”.", fix=f"Choose one of {', '.join(FRAMINGS)}.")
+
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a file says of itself before it is decoded. width and height in pixels."""
+    """What a file says of itself before it is decoded.
+
+    width and height in pixels, as shown upright. colour: it has colour channels. bits per channel, as stored.
+    """
 
     format: str
     width: int
     height: int
+    colour: bool = False
+    bits: int = 8
 
 
 def read_header(data: bytes) -> Header:
-    """Format and size from the first bytes alone; nothing is decoded.
+    """Format, size and depth from the header alone; nothing is decoded.
 
-    Raises UserError if this is no JPEG or PNG, or if its size is out of bounds.
+    Raises UserError if this is no format we read, or if its size is out of bounds.
     """
+    return _read(data)[0]
+
+
+def _read(data: bytes) -> tuple[Header, int]:
+    """The header and the EXIF orientation, 1 to 8; 1 is upright."""
     if not data:
-        raise UserError("The file is empty (0 bytes).", fix="Copy or export the film again.")
+        raise UserError("The file is empty (0 bytes).", fix=COPY)
+    if dicom.is_dicom(data):
+        film = dicom.describe(data)
+        header, orientation, pixel_bytes = Header("DICOM", film.width, film.height, bits=film.bits), 1, 2
+    else:
+        header, orientation, pixel_bytes = _read_picture(data)
+    _check_size(header, pixel_bytes)
+    return header, orientation
+
+
+def _read_picture(data: bytes) -> tuple[Header, int, int]:
+    """The header, the orientation and the bytes that a pixel takes while it is decoded."""
+    dicom.ignore_warnings_of("PIL")
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             # A JPEG with a second picture behind it calls itself MPO.
-            header = Header("PNG" if picture.format == "PNG" else "JPEG", *picture.size)
+            format = {"MPO": "JPEG", "WEBP": "WebP"}.get(picture.format, picture.format)
+            bits = _bits(picture, data)
+            _check_kind(picture, format, data)
+            orientation = _orientation(picture, data)
+            size = picture.size[::-1] if orientation > 4 else picture.size
+            header = Header(format, *size, colour=picture.mode not in GREY_MODES, bits=bits)
+            return header, orientation, _pixel_bytes(picture, bits)
     except Image.DecompressionBombError:
         raise UserError(_too_large("The picture"), fix="Export the film at its usual size.") from None
+    except UserError:
+        raise
     except Exception:
         # Pillow's parsers answer a broken header with many kinds of exception.
-        raise UserError(
-            "This is not a readable JPEG or PNG picture, whatever its name says.",
-            fix="Export the film as JPEG or PNG and try again.",
-        ) from None
+        raise UserError(f"This is not a readable {READABLE} file, whatever its name says.", fix=AS_PNG) from None
+
+
+def _check_size(header: Header, pixel_bytes: int) -> None:
     if min(header.width, header.height) < SMALLEST_SIDE:
         raise UserError(
             f"The picture is only {header.width} × {header.height} pixels.",
             fix=f"Use a film of at least {SMALLEST_SIDE} × {SMALLEST_SIDE} pixels.",
         )
-    if header.width * header.height > LARGEST_PIXELS:
+    pixels = header.width * header.height
+    what = f"The picture of {header.width} × {header.height} pixels"
+    if pixels > LARGEST_PIXELS:
+        raise UserError(_too_large(what), fix="Export the film at its usual size.")
+    if pixels * pixel_bytes > LARGEST_BYTES:
         raise UserError(
-            _too_large(f"The picture of {header.width} × {header.height} pixels"),
-            fix="Export the film at its usual size.",
+            f"{what} would take {pixels * pixel_bytes // 1_000_000} MB of memory, more than "
+            f"{LARGEST_BYTES // 1_000_000}.",
+            fix="Export the film in grey, at its usual size.",
         )
-    return header
 
 
 def _too_large(picture: str) -> str:
     return f"{picture} is larger than {LARGEST_PIXELS // 1_000_000} million pixels."
 
 
+def _bits(picture: Image.Image, data: bytes) -> int:
+    if picture.format == "PNG":
+        return data[24]
+    if picture.format == "TIFF":
+        return max(picture.tag_v2.get(BITS_PER_SAMPLE, (1,)))
+    return 1 if picture.mode == "1" else 8
+
+
+def _pixel_bytes(picture: Image.Image, bits: int) -> int:
+    channels = 1 if picture.mode in GREY_MODES and picture.mode != "LA" else 3 if picture.mode == "RGB" else 4
+    # A progressive JPEG keeps its coefficients, of two bytes each, until the last scan.
+    return channels * (3 if "progressive" in picture.info else -(-bits // 8))
+
+
+def _check_kind(picture: Image.Image, format: str, data: bytes) -> None:
+    """Refuses by name what opens well and yet is no single grey or colour picture."""
+    if format == "TIFF":
+        _check_tiff(picture)
+    elif "progressive" in picture.info and data.count(b"\xff\xda") > MOST_SCANS:
+        raise UserError("This JPEG file is built of absurdly many scans.", fix="Export the film as PNG.")
+    elif format != "JPEG" and getattr(picture, "n_frames", 1) > 1:
+        raise UserError(
+            f"This {format} file is animated: it holds {picture.n_frames} pictures.", fix="Export the film alone."
+        )
+
+
+def _check_tiff(picture: Image.Image) -> None:
+    if picture.mode in ("F", "I"):
+        kind = "floating-point numbers" if picture.mode == "F" else "signed or 32-bit numbers"
+        raise UserError(f"This TIFF file holds {kind}, not grey levels.", fix="Export the film with 8 or 16 bits.")
+    sides = [picture.tag_v2.get(tag) or 0 for tag in (TILE_WIDTH, TILE_LENGTH)]
+    if sides[0] * sides[1] > LARGEST_PIXELS:
+        raise ValueError("absurd tiles")
+    pages = _pages(picture)
+    if pages > 1:
+        number = f"more than {MOST_PAGES}" if pages > MOST_PAGES else pages
+        raise UserError(f"This TIFF file holds {number} pages, not one film.", fix="Export each film as a file.")
+
+
+def _pages(picture: Image.Image) -> int:
+    """How many pages, counted no further than is worth telling."""
+    for page in range(1, MOST_PAGES + 1):
+        try:
+            picture.seek(page)
+        except EOFError:
+            picture.seek(0)
+            return page
+    return MOST_PAGES + 1
+
+
+def _orientation(picture: Image.Image, data: bytes) -> int:
+    if picture.format == "TIFF":
+        # Pillow and OpenCV turn these by themselves.
+        return 1
+    exif = picture.info.get("exif")
+    place = data.find(b"eXIf") if picture.format == "PNG" else -1
+    if exif is None and place < 4:
+        return 1
+    if exif is None:
+        # Pillow reads the chunks before the pixels only.
+        exif = data[place + 4 : place + 4 + int.from_bytes(data[place - 4 : place], "big")]
+    try:
+        tags = Image.Exif()
+        tags.load(exif)
+        orientation = int(tags.get(ORIENTATION, 1))
+    except Exception:
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
 def standardise(data: bytes, spec: ImageSpec) -> np.ndarray:
     """The film as every network sees it: the one road from a file to pixels.
 
-    data: bytes of a JPEG or PNG (grey, RGB, RGBA or 16-bit). Returns (size, size) uint8.
+    data: bytes of a file in any format we read, grey or colour, up to 16 bits. Returns (size, size) uint8.
     Raises UserError if the picture is broken, cut short or out of bounds.
     """
-    grey = _decode(data, read_header(data), spec.size)
-    shrinks = max(grey.shape) > spec.size
-    return cv2.resize(grey, (spec.size, spec.size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def _decode(data: bytes, header: Header, size: int) -> np.ndarray:
-    if _is_cut_short(data, header.format):
-        raise UserError("The picture is cut short: its end is missing.", fix="Copy or export the film again.")
-    buffer = np.frombuffer(data, np.uint8)
+    header, orientation = _read(data)
     try:
-        if header.format == "JPEG":
-            picture = cv2.imdecode(buffer, _reduced_mode(header, size))
+        if header.format == "JPEG" and orientation == 1:
+            grey, extent = _decode_jpeg(data, spec)
         else:
-            picture = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        picture = None
-    if picture is None:
-        raise UserError("The picture is damaged and cannot be decoded.", fix="Copy or export the film again.")
-    return _to_grey(_to_eight_bits(picture))
+            grey = _upright(_decode(data, header), orientation)
+            extent = grey.shape
+        return _framed(grey, extent, spec)
+    except UserError:
+        raise
+    except Exception:
+        # Decoders answer a broken body with many kinds of exception.
+        raise UserError("The picture is damaged and cannot be decoded.", fix=COPY) from None
 
 
-def _is_cut_short(data: bytes, format: str) -> bool:
-    if format == "PNG":
-        return b"IEND" not in data
-    # Decoders fill a missing rest with grey, so look for the end marker behind the last scan.
-    return data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0
+def colourfulness(data: bytes, header: Header) -> float:
+    """Mean absolute difference between the colour channels, in grey levels; 0.0 for a file without them.
 
-
-def _reduced_mode(header: Header, size: int) -> int:
-    """libjpeg can leave out detail that the resize would average away: decode at half size.
-
-    Half size is two thirds faster and stays within a grey level of full decoding; a quarter is faster
-    still, but strays by nearly two (benchmarks/README.md).
+    A grey film saved as RGB gives about 0. A JPEG is decoded at an eighth. Raises UserError if it is broken.
     """
-    if min(header.width, header.height) >= 4 * size:
-        return cv2.IMREAD_REDUCED_GRAYSCALE_2
-    return cv2.IMREAD_GRAYSCALE
+    if not header.colour:
+        return 0.0
+    try:
+        colours = cv2.split(_small_colours(data, header))
+    except Exception:
+        raise UserError("The picture is damaged and cannot be decoded.", fix=COPY) from None
+    return float(np.mean([cv2.absdiff(colours[one], colours[other]).mean() for one, other in ((0, 1), (1, 2), (0, 2))]))
+
+
+def _small_colours(data: bytes, header: Header) -> np.ndarray:
+    """(height, width, 3) uint8."""
+    if header.format == "JPEG":
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        small = picture.convert("RGB") if picture.mode in ("P", "PA") else picture
+        return np.asarray(small.reduce(max(1, min(small.size) // 128)).convert("RGB"))
+
+
+def _decode(data: bytes, header: Header) -> np.ndarray:
+    """(height, width) uint8; JPEG, PNG and WebP as stored, not yet upright."""
+    _check_end(data, header.format)
+    if header.format == "DICOM":
+        return dicom.decode(data)
+    if header.format in ("TIFF", "BMP", "WebP") and not (header.bits > 8 and header.colour):
+        return _decode_with_pillow(data)
+    mode = cv2.IMREAD_UNCHANGED if header.format != "JPEG" else cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    return _to_eight_bits(_to_grey(cv2.imdecode(np.frombuffer(data, np.uint8), mode)))
+
+
+def _check_end(data: bytes, format: str) -> None:
+    """Decoders fill a missing rest with grey, so the end marker must be there."""
+    end = 0
+    if format == "PNG":
+        end = data.rfind(b"IEND")
+    if format == "JPEG":
+        end = data.rfind(b"\xff\xd9")
+        # A thumbnail in the header has an end marker of its own, with scans behind it.
+        end = -1 if data.find(b"\xff\xda", max(end, 0)) >= 0 else end
+    if end < 0:
+        raise UserError("The picture is cut short: its end is missing.", fix=COPY)
+
+
+def _decode_jpeg(data: bytes, spec: ImageSpec) -> tuple[np.ndarray, tuple[float, float]]:
+    """(height, width) uint8, decoded small, and the film's true extent in its pixels: the last ones may be part filled.
+
+    libjpeg leaves out detail that the resize would average away. Its scales of 1/2, 1/4 and 1/8 are true means.
+    """
+    _check_end(data, "JPEG")
+    height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    side = max(width, height) if spec.framing == "pad" else min(width, height)
+    scale = next((scale for scale in (8, 4, 2) if side >= scale * MARGIN * spec.size), 1)
+    if colours not in ("Gray", "YCbCr"):
+        grey = _decode(data, Header("JPEG", width, height))
+        return grey, grey.shape
+    least = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
+    return simplejpeg.decode_jpeg(data, "GRAY", strict=False, **least)[..., 0], (height / scale, width / scale)
+
+
+def _decode_with_pillow(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        # Pillow turns white-is-zero round for up to 8 bits only.
+        inverted = picture.mode.startswith("I;16") and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+        picture.load()
+        if picture.mode.startswith("I;16"):
+            grey = _to_eight_bits(np.asarray(picture))
+            return 255 - grey if inverted else grey
+        if picture.mode in ("P", "PA", "CMYK", "YCbCr", "RGBX"):
+            picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+        grey = np.asarray(picture.getchannel("L") if picture.mode in ("LAB", "LA") else picture.convert("L"))
+        return _on_black(grey, np.asarray(picture.getchannel("A"))) if "A" in picture.getbands() else grey
 
 
 def _to_eight_bits(picture: np.ndarray) -> np.ndarray:
@@ -135,8 +310,60 @@ def _to_grey(picture: np.ndarray) -> np.ndarray:
     if picture.ndim == 2:
         return picture
     if picture.shape[2] == 4:
-        # Transparent means nothing was there: black, like the air around a patient.
-        alpha = picture[:, :, 3].astype(np.uint16)
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGRA2GRAY)
-        return (grey * alpha // 255).astype(np.uint8)
+        return _on_black(cv2.cvtColor(picture, cv2.COLOR_BGRA2GRAY), np.ascontiguousarray(picture[:, :, 3]))
     return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+
+
+def _on_black(grey: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Transparent means nothing was there: black, like the air around a patient."""
+    return cv2.multiply(grey, alpha, scale=1 / np.iinfo(alpha.dtype).max)
+
+
+def _upright(grey: np.ndarray, orientation: int) -> np.ndarray:
+    """As EXIF's orientations 1 to 8 say."""
+    if orientation > 4:
+        grey = grey.T
+    if orientation in (3, 4, 7, 8):
+        grey = grey[::-1]
+    if orientation in (2, 3, 6, 7):
+        grey = grey[:, ::-1]
+    return np.ascontiguousarray(grey)
+
+
+def _framed(grey: np.ndarray, extent: tuple[float, float], spec: ImageSpec) -> np.ndarray:
+    """(height, width) uint8 to the square; extent: true height and width in its pixels."""
+    height, width = extent
+    size = spec.size
+    if spec.framing == "stretch":
+        return _resized(grey, (0, height), (0, width), (size, size))
+    if spec.framing == "crop":
+        side = min(extent)
+        rows, columns = (((length - side) / 2, (length + side) / 2) for length in extent)
+        return _resized(grey, rows, columns, (size, size))
+    rows, columns = (max(1, round(size * length / max(extent))) for length in extent)
+    square = np.zeros((size, size), np.uint8)
+    top, left = (size - rows) // 2, (size - columns) // 2
+    square[top : top + rows, left : left + columns] = _resized(grey, (0, height), (0, width), (rows, columns))
+    return square
+
+
+def _resized(grey: np.ndarray, rows: tuple, columns: tuple, shape: tuple[int, int]) -> np.ndarray:
+    """The part from rows[0] to rows[1] and columns[0] to columns[1] (fractions count), in another shape."""
+    shrinks = [(stop - start) / length for (start, stop), length in zip((rows, columns), shape, strict=True)]
+    if min(shrinks) >= 1 and max(shrinks) <= 4:
+        tall = _averaged(grey.astype(np.float32), rows, shape[0])
+        return cv2.convertScaleAbs(_averaged(np.ascontiguousarray(tall.T), columns, shape[1]).T)
+    part = grey[int(rows[0]) : -int(-rows[1] // 1), int(columns[0]) : -int(-columns[1] // 1)]
+    return cv2.resize(part, shape[::-1], interpolation=cv2.INTER_AREA if max(shrinks) > 1 else cv2.INTER_LINEAR)
+
+
+def _averaged(lines: np.ndarray, span: tuple[float, float], count: int) -> np.ndarray:
+    """(n, m) float32 to (count, m): means over equal parts of the span, whose ends need not fall on whole lines.
+
+    What INTER_AREA does, at half the time.
+    """
+    edges = np.linspace(*span, count + 1)
+    taken = edges[:-1, None].astype(np.intp) + np.arange(int(np.ceil(edges[1] - edges[0])) + 1)
+    shares = np.minimum(taken + 1, edges[1:, None]) - np.maximum(taken, edges[:-1, None])
+    shares = (np.maximum(shares, 0) / (edges[1] - edges[0])).astype(np.float32)
+    return np.matmul(shares[:, None], lines[np.minimum(taken, len(lines) - 1)])[:, 0]

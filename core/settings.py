@@ -5,6 +5,7 @@ import typing
 from typing import Any, Self
 
 from core.errors import UserError
+from core.images import FRAMINGS
 
 
 def option(
@@ -84,6 +85,13 @@ class TrainSettings:
     )
     image_size: int = option(
         150, "Image size (pixels)", "Every film is resized to a square of this side.", low=16, high=1024
+    )
+    framing: str = option(
+        "stretch",
+        "Framing",
+        "How a film becomes a square: “stretch” as in published work, “pad” adds black borders, “crop” keeps the "
+        "middle. The last two keep the proportions of the chest.",
+        choices=FRAMINGS,
     )
     optimizer: str = option("adam", "Optimiser", "The rule that moves the weights.", choices=OPTIMIZERS)
     learning_rate: float = option(0.001, "Learning rate", "How far the weights move at each step.", low=1e-7, high=1.0)

@@ -33,6 +33,8 @@ def audit_html(audit: Audit, prepared: Prepared) -> str:
     return TEMPLATES.get_template("audit.html").render(
         audit=audit,
         licence=prepared.source.licence,
+        fixes=prepared.source.fixes,
+        short=lambda figure: f"{figure:,.0f}" if figure >= 1000 else f"{figure:.4g}",
         pictures=pictures,
         nuisance_titles=NUISANCES,
         notice=NOTICE,

@@ -1,6 +1,7 @@
 """On real films: what is learnt must be learnt from the films, and from nothing else."""
 
 import random
+import re
 
 import pytest
 
@@ -63,3 +64,39 @@ def test_every_original_decodes_to_what_full_decoding_gives(real_films, folder):
         differences.append(np.abs(standardise(content, ImageSpec(150)).astype(int) - full).mean())
     assert max(differences) < 1.0
     assert np.mean(differences) < 0.3
+
+
+def test_every_dicom_file_comes_in_or_is_refused_in_words(real_films, tmp_path):
+    from core import data
+    from core.data.prepare import prepare
+    from core.images import ImageSpec
+
+    for name in ("NORMAL", "PNEUMONIA"):
+        (tmp_path / "films" / name).mkdir(parents=True)
+    for path in (real_films / "dicom/chest").iterdir():
+        for name in ("NORMAL", "PNEUMONIA"):
+            (tmp_path / "films" / name / f"{name}-{path.name}").symlink_to(path)
+    for path in (real_films / "dicom/other").iterdir():
+        (tmp_path / "films/NORMAL" / path.name).symlink_to(path)
+    source = data.load(str(tmp_path / "films"))
+    assert source.source == "dicom_folder"
+    prepared = prepare(source, ImageSpec(64))
+    assert len(prepared.films) == 10
+    refused = {item["file"].split("/")[1].split(".")[0]: item["error"] for item in prepared.unreadable}
+    words = {
+        "693_J2KR": "computed tomography",
+        "CT_small": "computed tomography",
+        "nih_test5_modality_ct": "computed tomography",
+        "MR_small_bigendian": "magnetic resonance",
+        "OBXXXX1A_rle": "ultrasound",
+        "XA_multiframe_jpeg": "X-ray angiography",
+        "nema_RG3_J2KI_tibia_mono1": "limb",
+        "CR_teeth_mono1_modalitylut_jpegll": "teeth",
+        "rtplan_no_pixels": "holds no picture",
+        "DICOMDIR": "DICOMDIR",
+        "image_dfl_deflated": "does not say that it shows a chest",
+        "vlut_04": "does not say that it shows a chest",
+    }
+    assert refused.keys() == words.keys()
+    for name, expected in words.items():
+        assert re.search(expected, refused[name], re.IGNORECASE), refused[name]

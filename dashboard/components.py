@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core import jobs
-from core.data.prepare import Prepared, find
+from core.data.prepare import Prepared
 from core.data.sample import DataSet
 from core.errors import UserError
 from core.images import ImageSpec
@@ -85,7 +85,7 @@ def chosen_data() -> DataSet | None:
 
 def ensure_prepared(source: DataSet, spec: ImageSpec) -> Prepared | None:
     """The prepared films; while there are none, a job decodes them and a bar shows how far it is."""
-    if found := find(source, spec):
+    if found := state.find_prepared(source, spec):
         return found
     folder = state.preparation_folder(source, spec)
     status = jobs.status(folder)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core import data, jobs, workspace
 from core.data import kaggle_hub, manifest
+from core.data import prepare as preparing
 from core.data.audit import Audit, audit
 from core.data.manifest import Fix
 from core.data.prepare import Prepared
@@ -67,6 +68,26 @@ def load_data(key: str) -> DataSet:
 @st.cache_resource(ttl="10s", max_entries=20, show_spinner=False)
 def _load_data(key: str, remembered: str) -> DataSet:
     return data.load(key)
+
+
+def find_prepared(source: DataSet, spec: ImageSpec) -> Prepared | None:
+    """The prepared set if these very films were prepared before, else None; its tables are read once."""
+    folder = preparing.folder_of(source, spec)
+    if not workspace.is_folder(folder):
+        return None
+    try:
+        return _find_prepared(folder.name, repr((source.name, source.licence, source.fixes)), source, spec)
+    except LookupError:
+        return None
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _find_prepared(folder: str, remembered: str, _source: DataSet, _spec: ImageSpec) -> Prepared:
+    found = preparing.find(_source, _spec)
+    if found is None:
+        # An exception is not cached: the films may be prepared a moment later.
+        raise LookupError(folder)
+    return found
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking the data set over …")

@@ -77,7 +77,7 @@ class Prepared:
 def find(data: DataSet, spec: ImageSpec) -> Prepared | None:
     """The prepared set if these very films were prepared before, else None."""
     try:
-        return _open(data, spec, _folder(data, spec))
+        return _open(data, spec, folder_of(data, spec))
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None
 
@@ -88,7 +88,7 @@ def prepare(data: DataSet, spec: ImageSpec, progress: Progress = lambda done, to
     progress: called with films done and films in all. A film that cannot be read is listed, not
     fatal. Raises UserError if a class has no readable film, or if the disk refuses.
     """
-    folder = _folder(data, spec)
+    folder = folder_of(data, spec)
     workspace.make_folder(folder.parent)
     with workspace.writing(folder), FileLock(folder.with_suffix(".lock")):
         if find(data, spec) is None:
@@ -124,7 +124,8 @@ def _origin(key: str, spec: ImageSpec) -> dict[str, Any]:
     return {"key": key, "spec": dataclasses.asdict(spec)}
 
 
-def _folder(data: DataSet, spec: ImageSpec) -> Path:
+def folder_of(data: DataSet, spec: ImageSpec) -> Path:
+    """Where these very films lie once they are prepared."""
     digest = hashlib.sha256(json.dumps([LAYOUT, data.digest, dataclasses.astuple(spec)]).encode())
     return workspace.root() / "prepared" / digest.hexdigest()[:24]
 

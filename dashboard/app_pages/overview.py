@@ -3,7 +3,6 @@
 import streamlit as st
 
 from core import jobs, model_store, runs
-from core.data.prepare import find
 from core.data.sample import CLASS_NAMES
 from core.images import ImageSpec
 from dashboard import components, state
@@ -29,7 +28,7 @@ with st.grid(4, min_column_width=160):
 
 prepared = None
 with components.explained():
-    prepared = find(state.load_data(state.data_key()), ImageSpec())
+    prepared = state.find_prepared(state.load_data(state.data_key()), ImageSpec())
 every, promoted = runs.every(), model_store.promoted()
 training = [run for run in every if jobs.is_open(run.status)]
 with st.grid(4, min_column_width=160):

@@ -299,7 +299,7 @@ def test_a_run_folder_edited_by_hand_breaks_no_page(with_run, tmp_path, monkeypa
 
 def test_a_damaged_prepared_set_is_prepared_anew():
     prepared = preparing.prepare(load("phantoms:20"), ImageSpec(32))
-    folder = preparing._folder(load("phantoms:20"), ImageSpec(32))
+    folder = preparing.folder_of(load("phantoms:20"), ImageSpec(32))
     for name in ("index.json", "statistics.npz", "films.u8"):
         (folder / name).write_bytes(b"")
         assert preparing.find(load("phantoms:20"), ImageSpec(32)) is None

@@ -1,10 +1,8 @@
 """Exports for people: pages that open without PneumoScope."""
 
-import base64
 import datetime
 from pathlib import Path
 
-import cv2
 import jinja2
 import numpy as np
 
@@ -12,6 +10,7 @@ from core.data.audit import Audit
 from core.data.checks.shortcuts import NUISANCES
 from core.data.prepare import Prepared
 from core.data.sample import CLASS_NAMES
+from core.images import data_uri
 from core.model_store import NOTICE
 
 TEMPLATES = jinja2.Environment(
@@ -26,10 +25,10 @@ TEMPLATES = jinja2.Environment(
 def audit_html(audit: Audit, prepared: Prepared) -> str:
     """The audit as one HTML page that holds all it shows, films of single patients excepted."""
     pictures = [
-        (f"Mean of all {name} films", _data_uri(film))
+        (f"Mean of all {name} films", data_uri(film))
         for name, film in zip(CLASS_NAMES, prepared.mean_films, strict=True)
     ]
-    pictures.append(("Where PNEUMONIA is brighter (red) or darker (blue)", _data_uri(mean_difference(prepared))))
+    pictures.append(("Where PNEUMONIA is brighter (red) or darker (blue)", data_uri(mean_difference(prepared))))
     return TEMPLATES.get_template("audit.html").render(
         audit=audit,
         licence=prepared.source.licence,
@@ -52,10 +51,3 @@ def mean_difference(prepared: Prepared) -> np.ndarray:
     share = np.abs(difference) / max(float(np.abs(difference).max()), 1.0)
     colours = np.where((difference > 0)[..., None], np.float32([200, 30, 30]), np.float32([30, 70, 200]))
     return np.rint(255 + (colours - 255) * share[..., None]).astype(np.uint8)
-
-
-def _data_uri(picture: np.ndarray) -> str:
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    content = cv2.imencode(".png", picture)[1].tobytes()
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

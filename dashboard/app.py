@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.model_store import NOTICE
-from dashboard import components
+from dashboard import components, state
 from dashboard.app_pages import PAGES
 
 # A file of our own: Streamlit would fetch a Material icon for the tab from the internet.
@@ -23,3 +23,4 @@ with st.sidebar:
 st.title(chosen.title)
 st.bottom.caption(f":material/warning: **{NOTICE}** Never use an answer from here to treat anyone.")
 chosen.run()
+state.warm_up()

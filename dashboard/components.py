@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
-from core import jobs
+from core import images, jobs
 from core.data.prepare import Prepared
 from core.data.sample import DataSet
 from core.errors import UserError
@@ -124,6 +125,11 @@ def pick_run(found: Sequence[Run], key: str) -> Run:
     )
     state.open_run(chosen.name)
     return chosen
+
+
+def film(picture: np.ndarray, caption: str, alt: str) -> None:
+    """A film on screen, within the page itself: Streamlit would keep each file for as long as the tab is open."""
+    st.image(images.data_uri(picture), caption=caption, width="stretch", alt=alt)
 
 
 def setting_widget(field: dataclasses.Field, prefix: str) -> Any:

@@ -118,7 +118,7 @@ def _film_grid(films: list[str] | tuple[str, ...], rows: dict[str, int], prepare
             label = CLASS_NAMES[prepared.table["label"][row]]
             part = prepared.table["split"][row]
             caption = f"{components.plain(film.rsplit('/', 1)[-1])} · {label}{f' · {part}' if part else ''}"
-            st.image(prepared.films[row], caption=caption, width="stretch", alt=f"{film}, {label}")
+            components.film(prepared.film(row), caption, f"{film}, {label}")
     lost = [{"File": film, "Why": errors.get(film, "")} for film in films if film not in rows]
     if lost:
         st.dataframe(lost, hide_index=True, alt="Files that cannot be read, with the reason")

@@ -1,21 +1,27 @@
 """The only place with session_state keys and cached wrappers."""
 
 import hashlib
+import importlib
 import os
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from core import data, jobs, workspace
 from core.data import kaggle_hub, manifest
 from core.data import prepare as preparing
-from core.data.audit import Audit, audit
 from core.data.manifest import Fix
 from core.data.prepare import Prepared
 from core.data.sample import DataSet
 from core.images import ImageSpec
 
+if TYPE_CHECKING:
+    from core.data.audit import Audit
+
 PHANTOMS = "phantoms"
+WARMED = ("core.data.audit", "dashboard.charts", "core.reports")
 # Keys of choices that outlive a page switch.
 DATA, OPENED_RUN = "data", "run"
 # The finding whose films are on show, and the table whose columns are being named.
@@ -91,9 +97,17 @@ def _find_prepared(folder: str, remembered: str, _source: DataSet, _spec: ImageS
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking the data set over …")
-def audited(folder: str, fixes: tuple[Fix, ...], _prepared: Prepared) -> Audit:
+def audited(folder: str, fixes: tuple[Fix, ...], _prepared: Prepared) -> "Audit":
     """The audit of a prepared set, kept until its films or fixes change."""
+    from core.data.audit import audit
+
     return audit(_prepared)
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Imports beside the visitor's first page what the others need: SciPy and Altair take their time."""
+    threading.Thread(target=lambda: list(map(importlib.import_module, WARMED)), daemon=True).start()
 
 
 def preparation_folder(source: DataSet, spec: ImageSpec) -> Path:

@@ -69,6 +69,13 @@ class Prepared:
     def synthetic(self) -> bool:
         return self.source.synthetic
 
+    def film(self, row: int) -> np.ndarray:
+        """One film, (size, size) uint8, read from its file: looking at all of them maps none into memory."""
+        size = self.spec.size
+        with (self.folder / "films.u8").open("rb") as file:
+            file.seek(row * size * size)
+            return np.frombuffer(file.read(size * size), np.uint8).reshape(size, size)
+
     @property
     def labels(self) -> np.ndarray:
         return np.asarray(self.table["label"], dtype=np.int64)

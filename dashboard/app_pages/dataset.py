@@ -150,12 +150,8 @@ def gallery(prepared: Prepared, parts: np.ndarray, found: Audit) -> None:
     with st.grid(8, min_column_width=84):
         for film in films[(page - 1) * FILMS_A_PAGE : page * FILMS_A_PAGE]:
             label = CLASS_NAMES[prepared.table["label"][film]]
-            st.image(
-                prepared.films[film],
-                caption=f"{label} · {parts[film]}",
-                width="stretch",
-                alt=f"{prepared.table['id'][film]}, {label}",
-            )
+            caption = f"{label} · {parts[film]}"
+            components.film(prepared.film(film), caption, f"{prepared.table['id'][film]}, {label}")
 
 
 def filtered(prepared: Prepared, parts: np.ndarray, found: Audit) -> np.ndarray:

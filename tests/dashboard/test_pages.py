@@ -14,7 +14,7 @@ from core.data.phantoms import load
 from core.images import ImageSpec
 from dashboard.app_pages import PAGES
 from tests.conftest import PROJECT
-from tests.helpers import encode, film, wait_for, write_tree
+from tests.helpers import encode, film, wait_for, write_dicom, write_tree
 
 NOTICE = "Research demonstration, not a medical device."
 
@@ -241,6 +241,18 @@ def test_the_predict_page_answers_an_upload_like_the_library(with_run):
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Probability"] == f"{expected.probability:.1%}"
     assert any("SYNTHETIC" in warning.value for warning in app.warning)
+
+
+def test_the_predict_page_reads_a_dicom_film_as_it_reads_the_same_film_as_png(with_run, tmp_path):
+    from core.prediction import Predictor
+
+    expected = Predictor.load(with_run.name).predict(encode(film(4, "lobar")))
+    content = write_dicom(tmp_path / "film.dcm", film(4, "lobar"), "4711").read_bytes()
+    app = open_page("predict")
+    app.file_uploader[0].upload("film.dcm", content).run(timeout=60)
+    assert not app.exception
+    assert {metric.label: metric.value for metric in app.metric}["Probability"] == f"{expected.probability:.1%}"
+    assert "4711" not in texts(app)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_rows_of_the_memory_map_match_the_table(folder):
         assert prepared.table["id"][row] == sample.id
         assert prepared.labels[row] == sample.label
         assert np.array_equal(prepared.films[row], standardise(source.read(sample), SPEC))
+        assert np.array_equal(prepared.film(row), prepared.films[row])
     assert prepared.mean_films[1] == pytest.approx(prepared.films[prepared.labels == 1].mean(axis=0), abs=0.51)
     assert prepared.histograms.sum(axis=1) == pytest.approx([1, 1])
 

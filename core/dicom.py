@@ -73,17 +73,13 @@ OTHER_PARTS = {
 }
 UNTOLD = ("", "UNKNOWN", "UNDEFINED", "OTHER", "NA", "N/A", "NONE", "UNSPECIFIED", "DEFAULT")
 TEXTS = ("StudyDescription", "SeriesDescription", "ProtocolName")
-WANTED = [
-    *(
-        "SpecificCharacterSet SOPClassUID Modality PatientID BodyPartExamined ViewPosition BurnedInAnnotation "
-        "SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit "
-        "PixelRepresentation PlanarConfiguration PixelPaddingValue PixelPaddingRangeLimit RescaleIntercept "
-        "RescaleSlope WindowCenter WindowWidth VOILUTFunction PixelData ModalityLUTSequence VOILUTSequence "
-        "AnatomicRegionSequence ExtendedOffsetTable ExtendedOffsetTableLengths"
-    ).split(),
-    *TEXTS,
-    dicom_pixels.OVERLAY_BIT,
-]
+READ = (
+    "SpecificCharacterSet SOPClassUID Modality PatientID BodyPartExamined ViewPosition BurnedInAnnotation "
+    "SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit "
+    "PixelRepresentation PlanarConfiguration PixelPaddingValue PixelPaddingRangeLimit RescaleIntercept RescaleSlope "
+    "WindowCenter WindowWidth VOILUTFunction PixelData ExtendedOffsetTable ExtendedOffsetTableLengths "
+    "ModalityLUTSequence VOILUTSequence AnatomicRegionSequence"
+)
 AS_PNG = dicom_pixels.AS_PNG
 NOISY = r"(pydicom|PIL)\."
 DAMAGED = "The DICOM file is damaged and cannot be decoded."
@@ -187,7 +183,8 @@ def _parse(data: bytes, pixels: bool) -> "tuple[FileDataset, bool]":
     silence()
     logging.getLogger("pydicom").disabled = True
     file = _CountedReads(_inflated(data))
-    film = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels, specific_tags=WANTED)
+    tags = [*READ.split(), *TEXTS, dicom_pixels.OVERLAY_BIT]
+    film = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels, specific_tags=tags)
     for element in film.elements():
         value = element.value
         if element.tag != 0x7FE00010 and isinstance(value, bytes) and len(value) > LARGEST_VALUE:

@@ -74,7 +74,7 @@ def _run_lengths(frame: bytes, film: "FileDataset") -> np.ndarray:
         for start, end in zip(starts, ends, strict=False)
     ]
     stored = rows[0] if planes == 1 else np.stack(rows[::-1], axis=-1).view("<u2")
-    return stored.reshape(film.Rows, film.Columns).view("i" if film.PixelRepresentation else "u" + str(planes))
+    return stored.reshape(film.Rows, film.Columns).view(("i" if film.PixelRepresentation else "u") + str(planes))
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int]:
@@ -107,6 +107,7 @@ def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
 def _shown(stored: np.ndarray, film: "FileDataset") -> np.ndarray:
     """Stored values to grey levels, through a table of the values that occur: exact, and small in memory."""
     signed = film.PixelRepresentation == 1
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     codes = stored.view(f"u{stored.itemsize}")
     levels = _levels(codes)
     values = levels.view(f"i{stored.itemsize}") if signed else levels

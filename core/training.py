@@ -93,15 +93,8 @@ def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndar
     recorded = workspace.read_json(folder / "split.json")
     parts = splits.split(prepared.table, settings.validation_fraction, settings.test_fraction, settings.seed, recorded)
     splits.check_trainable(parts, prepared.labels)
-    # An excluded film says nothing of where its patient belongs.
-    drawn = {
-        patient: part
-        for patient, part, excluded in zip(
-            prepared.table["patient"], parts.tolist(), prepared.table["excluded"], strict=True
-        )
-        if not excluded
-    }
-    workspace.write_json(folder / "split.json", (recorded or {}) | drawn)
+    drawn = splits.by_patient(prepared.table, parts)
+    workspace.write_json(folder / "split.json", drawn | (recorded or {}))
     return parts
 
 

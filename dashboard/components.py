@@ -96,7 +96,8 @@ def ensure_prepared(source: DataSet, spec: ImageSpec) -> Prepared | None:
         if not st.button("Try again", icon=":material/refresh:"):
             return None
     if not jobs.is_alive(folder):
-        arguments = ["prepare", "--data", source.key, "--image-size", str(spec.size), "--job", folder.name]
+        arguments = ["prepare", "--data", source.key, "--image-size", str(spec.size), "--framing", spec.framing]
+        arguments += ["--job", folder.name]
         jobs.launch(folder, arguments)
     follow(folder, "Preparing films: decoding each one once", "film")
     return None
@@ -115,12 +116,13 @@ def follow(folder: Path, text: str, unit: str) -> None:
 def pick_run(found: Sequence[Run], key: str) -> Run:
     """A menu of runs that starts at the one opened last."""
     names = [run.name for run in found]
+    data_names = {key: state.data_name(key) for key in {run.settings.data for run in found}}
     opened = state.opened_run()
     chosen = st.selectbox(
         "Run",
         found,
         index=names.index(opened) if opened in names else 0,
-        format_func=lambda run: f"{run.name} · {state.data_name(run.settings.data)}",
+        format_func=lambda run: f"{run.name} · {data_names[run.settings.data]}",
         key=key,
     )
     state.open_run(chosen.name)

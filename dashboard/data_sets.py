@@ -11,6 +11,7 @@ from dashboard import components, state
 
 WAYS = ("On this machine", "Upload a .zip", "From Kaggle")
 LARGEST_UPLOAD = 2000
+MOST_LABELS = 200
 
 
 def add() -> None:
@@ -69,7 +70,10 @@ def _columns(path: Path, name: str) -> None:
             options = [none, *columns]
             found = st.selectbox(label, options, options.index(getattr(guess, field) or none), key=f"column_{field}")
             chosen[field] = "" if found == none else found
-    values = sorted(table[chosen["label"]].unique().tolist())[:200]
+    known = csv_table.NORMAL_WORDS | csv_table.PNEUMONIA_WORDS
+    # Tables of findings hold hundreds of combinations: those we know first, then the most frequent.
+    counted = table[chosen["label"]].value_counts().index.tolist()
+    values = sorted(counted, key=lambda value: csv_table.word(value) not in known)[:MOST_LABELS]
     words = {"normal": csv_table.NORMAL_WORDS, "pneumonia": csv_table.PNEUMONIA_WORDS}
     for field, label in (("normal", "Labels that mean NORMAL"), ("pneumonia", "Labels that mean PNEUMONIA")):
         meant = [value for value in values if csv_table.word(value) in words[field]]
@@ -77,17 +81,8 @@ def _columns(path: Path, name: str) -> None:
     st.caption("Rows with any other label are left out. Patients are kept as salted hashes only.")
     if st.button("Use this table", type="primary", icon=":material/check:"):
         mapping = csv_table.columns_from(chosen, columns)
-        # The columns must be known before the films can be listed; what cannot be read is forgotten again.
-        before = manifest.find(str(path))
-        manifest.remember(str(path), name, columns=mapping.to_json())
-        try:
-            _remember(str(path), "")
-        except UserError:
-            if before:
-                manifest.remember(str(path), before.name, columns=before.columns)
-            else:
-                manifest.forget(str(path))
-            raise
+        data.remember_table(path, name, mapping.to_json())
+        _remember(str(path), "")
 
 
 def _from_upload() -> None:
@@ -105,7 +100,7 @@ def _from_upload() -> None:
                 raise UserError("No archive is chosen.", fix="Drop a .zip above first.")
             kept = zip_upload.receive(file, file.name)
             try:
-                _remember(str(kept), name or Path(file.name).stem)
+                _remember(str(kept), name or manifest.free_name(Path(file.name).stem))
             except UserError:
                 if manifest.find(str(kept)) is None:
                     zip_upload.discard(str(kept))

@@ -11,6 +11,7 @@ from core.data.checks.finding import NOTE, SERIOUS, WARNING, Finding, plural
 from core.data.manifest import EXCLUDE, Fix
 from core.data.prepare import Prepared
 from core.data.sample import CLASS_NAMES
+from core.errors import UserError
 from dashboard import components, state
 
 BADGES = {
@@ -77,13 +78,21 @@ def _open(id: str) -> None:
 
 
 def _apply(prepared: Prepared, fix: Fix) -> None:
-    auditing.apply(prepared, fix)
+    try:
+        auditing.apply(prepared, fix)
+    except UserError as error:
+        st.toast(str(error), icon=":material/error:")
+        return
     st.session_state.pop(state.FINDING, None)
     st.toast("Done. It is listed below the findings, and can be taken back there.", icon=":material/check:")
 
 
-def _undo(prepared: Prepared, number: int) -> None:
-    auditing.undo(prepared, number)
+def _undo(prepared: Prepared, fix: Fix) -> None:
+    try:
+        auditing.undo(prepared, fix)
+    except UserError as error:
+        st.toast(str(error), icon=":material/error:")
+        return
     st.toast("Taken back.", icon=":material/undo:")
 
 
@@ -132,7 +141,7 @@ def _show_fixes(prepared: Prepared) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             what = f"{plural(len(fix.films), 'film')} left out" if fix.kind == EXCLUDE else "All parts drawn anew"
             st.markdown(f"**{what}** · {components.plain(fix.why)} · {fix.made}", width="stretch")
-            st.button("Undo", key=f"undo_{number}", icon=":material/undo:", on_click=_undo, args=(prepared, number))
+            st.button("Undo", key=f"undo_{number}", icon=":material/undo:", on_click=_undo, args=(prepared, fix))
 
 
 def _downloads(found: Audit, prepared: Prepared) -> None:

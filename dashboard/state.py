@@ -67,11 +67,11 @@ def _in_reach(key: str) -> bool:
 
 
 def load_data(key: str) -> DataSet:
-    """The data set of that key; its folder is listed anew after ten seconds, or when a fix changes it."""
+    """The data set of that key; its folder is listed anew after a minute, or when a fix changes it."""
     return _load_data(key, repr(manifest.find(key)))
 
 
-@st.cache_resource(ttl="10s", max_entries=20, show_spinner=False)
+@st.cache_resource(ttl="60s", max_entries=20, show_spinner=False)
 def _load_data(key: str, remembered: str) -> DataSet:
     return data.load(key)
 

@@ -10,6 +10,7 @@ from core.commands.output import progress, show
 from core.data import csv_table, kaggle_hub, manifest
 from core.data import prepare as preparing
 from core.data.audit import Audit, apply, audit, undo
+from core.data.manifest import Fix
 from core.errors import UserError
 from core.images import ImageSpec
 from core.settings import TrainSettings
@@ -34,6 +35,7 @@ def prepare(chosen: argparse.Namespace) -> None:
         "seconds": round(seconds, 3),
     }
     lines = [f"{item['file']}: {item['error']} {item['fix']}" for item in prepared.unreadable]
+    lines += source.notes if not source.synthetic else ()
     lines.append(f"{len(prepared.films):,} films of {prepared.name} ready at {spec.size} px in {seconds:.1f} s.")
     show(chosen, found, "\n".join(lines))
 
@@ -42,8 +44,10 @@ def audit_data(chosen: argparse.Namespace) -> None:
     """Looks a data set over; records or takes back a fix where that is asked for."""
     with progress(chosen, "preparing") as move:
         prepared = preparing.prepare(data.load(chosen.data), ImageSpec(), move)
-    if chosen.undo:
-        prepared = undo(prepared, chosen.undo)
+    if chosen.html and not workspace.is_folder(Path(chosen.html).absolute().parent):
+        raise UserError(f"There is no folder for {chosen.html}.", fix="Make it first, or name another file.")
+    if chosen.undo is not None:
+        prepared = undo(prepared, _numbered(prepared.source.fixes, chosen.undo))
     for id in chosen.fix:
         finding = audit(prepared).finding(id)
         if finding.fix is None:
@@ -55,12 +59,20 @@ def audit_data(chosen: argparse.Namespace) -> None:
     show(chosen, found.to_json(), _audit_text(found, prepared))
 
 
+def _numbered(fixes: tuple[Fix, ...], number: int) -> Fix:
+    if not 1 <= number <= len(fixes):
+        known = f"Choose one from 1 to {len(fixes)}." if fixes else "None is recorded: there is nothing to undo."
+        raise UserError(f"There is no fix number {number}.", fix=known)
+    return fixes[number - 1]
+
+
 def _audit_text(found: Audit, prepared: preparing.Prepared) -> str:
     lines = [
         f"{found.data}: {found.films:,} films of {found.patients:,} patients"
         + (f", {found.excluded:,} left out" if found.excluded else ""),
         f"A validation part drawn film by film would share patients for {found.shared_if_random:.0%} of its films.",
     ]
+    lines += found.notes if not found.synthetic else ()
     for finding in found.findings:
         lines += ["", f"{finding.severity.upper()}: {finding.title}  [{finding.id}]", f"  {finding.meaning}"]
         lines.append(f"  {finding.advice}" + (f" Here: --fix {finding.id}" if finding.fix else ""))
@@ -74,26 +86,40 @@ def _audit_text(found: Audit, prepared: preparing.Prepared) -> str:
 def manage_data(chosen: argparse.Namespace) -> None:
     """Lists, adds or removes remembered data sets."""
     if chosen.action == "list":
-        found = [{"name": "Synthetic phantoms", "key": "phantoms", "licence": "", "fixes": 0}] + [
+        remembered = manifest.every()
+        if not any(kept.key == "phantoms" for kept in remembered):
+            remembered.insert(0, manifest.Manifest("phantoms", "Synthetic phantoms"))
+        found = [
             {"name": kept.name, "key": kept.key, "licence": kept.licence, "fixes": len(kept.fixes)}
-            for kept in manifest.every()
+            for kept in remembered
         ]
         show(chosen, found, "\n".join(f"{kept['name']:24} {kept['key']}" for kept in found))
         return
     if not chosen.data:
         raise UserError(f"`data {chosen.action}` needs --data.", fix="Name a folder, a file or a remembered data set.")
     if chosen.action == "remove":
-        data.forget(manifest.key_of(chosen.data))
+        data.forget(_key(chosen.data))
         show(chosen, {"data": chosen.data, "done": "removed"}, f"{chosen.data} is forgotten; films on your disk stay.")
         return
     changes: dict[str, Any] = {"licence": chosen.licence} if chosen.licence else {}
-    key = chosen.data
+    key = manifest.key_of(chosen.data)
     if chosen.columns:
         path = csv_table.table_file(key)
-        key, changes["columns"] = str(path), _columns(path, chosen.columns)
-    key = key if chosen.columns else data.load(key).key
-    kept = manifest.remember(key, chosen.name or "", **changes)
+        kept = data.remember_table(path, chosen.name or "", _columns(path, chosen.columns), **changes)
+    else:
+        kept = manifest.remember(data.load(key).key, chosen.name or "", **changes)
     show(chosen, {"data": kept.name, "key": kept.key, "done": "added"}, f"Remembered as {kept.name}.")
+
+
+def _key(text: str) -> str:
+    """The key of a data set, even one whose films are gone."""
+    key = manifest.key_of(text)
+    if manifest.find(key):
+        return key
+    try:
+        return data.load(key).key
+    except UserError:
+        return key
 
 
 def _columns(path: Path, settings: list[str]) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Films from wherever people keep them. A new source is one file and one line in SOURCES."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 from core.data import (
     class_folders,
     csv_table,
     dicom_folder,
+    identity,
     kaggle_folder,
     kaggle_hub,
     manifest,
@@ -15,6 +18,7 @@ from core.data import (
 )
 from core.data.prepare import remove_prepared
 from core.data.sample import DataSet
+from core.errors import UserError
 
 # Each has a TITLE, `recognises(key) -> bool` and `load(key) -> DataSet`; the first that recognises a key has it.
 SOURCES = {
@@ -45,6 +49,22 @@ def load(text: str) -> DataSet:
     )
 
 
+def remember_table(path: Path, name: str, columns: dict[str, Any], **changes: Any) -> manifest.Manifest:
+    """Remembers a table with its columns; raises UserError, and leaves all as it was, if no films come of them."""
+    key = str(path)
+    before = manifest.find(key)
+    kept = manifest.remember(key, name, columns=columns, **changes)
+    try:
+        load(key)
+    except UserError:
+        if before:
+            manifest.remember(key, before.name, columns=before.columns, licence=before.licence)
+        else:
+            manifest.forget(key)
+        raise
+    return kept
+
+
 def forget(key: str) -> None:
     """Drops all that is kept of a data set: name, fixes, decoded films, an uploaded archive.
 
@@ -52,4 +72,5 @@ def forget(key: str) -> None:
     """
     manifest.forget(key)
     remove_prepared(key)
+    identity.forget_headers(key)
     zip_upload.discard(key)

@@ -1,21 +1,24 @@
 """Archives from strangers: what they may hold, and how much."""
 
+import lzma
 import os
 import re
 import stat
 import zipfile
 import zlib
+from collections import Counter
 
 from core.errors import UserError
 
 # Each limit can be set by an environment variable of this name with PNEUMOSCOPE_ before it.
-LIMITS = {"ZIP_GIGABYTES": 20.0, "ZIP_FILES": 200_000, "ZIP_RATIO": 200.0}
+LIMITS = {"ZIP_GIGABYTES": 20.0, "ZIP_FILES": 200_000, "ZIP_RATIO": 200.0, "NPZ_GIGABYTES": 4.0}
 # Below this size no ratio is suspicious: a black picture packs very well.
 SMALL = 10_000_000
 NESTED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 ENCRYPTED = 0x1
+DEEPEST = 20
 # What zipfile and zlib raise on a member that is damaged.
-DAMAGE = (EOFError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (EOFError, NotImplementedError, RuntimeError, ValueError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 def limit(name: str) -> float:
@@ -37,18 +40,28 @@ def check_archive(archive: zipfile.ZipFile) -> None:
         )
     for member in members:
         _check_member(member)
-    unpacked = sum(member.file_size for member in members)
+    names = Counter(member.filename for member in members)
+    if len(names) < len(members):
+        twice = next(name for name, count in names.items() if count > 1)
+        raise UserError(f"The archive holds {_shown(twice)} twice.", fix="Make the archive anew.")
+    unpacked = check_unpacked(archive, "ZIP_GIGABYTES")
     packed = sum(member.compress_size for member in members)
-    if unpacked > limit("ZIP_GIGABYTES") * 1e9:
-        raise UserError(
-            f"The archive would unpack to {unpacked / 1e9:,.1f} GB; {limit('ZIP_GIGABYTES'):g} GB are allowed.",
-            fix="Split it, or raise PNEUMOSCOPE_ZIP_GIGABYTES.",
-        )
     if unpacked > SMALL and unpacked > limit("ZIP_RATIO") * packed:
         raise UserError(
             f"The archive claims to unpack to {unpacked / max(packed, 1):,.0f} times its size, as a zip bomb does.",
             fix="Films do not pack that well: make the archive anew from the films themselves.",
         )
+
+
+def check_unpacked(archive: zipfile.ZipFile, name: str) -> int:
+    """Bytes that the archive says it unpacks to. Raises UserError if they exceed that limit of LIMITS."""
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > limit(name) * 1e9:
+        raise UserError(
+            f"The archive would unpack to {unpacked / 1e9:,.1f} GB; {limit(name):g} GB are allowed.",
+            fix=f"Split it, or raise PNEUMOSCOPE_{name}.",
+        )
+    return unpacked
 
 
 def _check_member(member: zipfile.ZipInfo) -> None:
@@ -58,6 +71,10 @@ def _check_member(member: zipfile.ZipInfo) -> None:
     if written.startswith("/") or re.match("[A-Za-z]:", written) or ".." in written.split("/") or "\0" in written:
         raise UserError(
             f"The archive holds {_shown(name)}, a path that leads out of it.", fix="Make the archive anew, without it."
+        )
+    if written.count("/") > DEEPEST:
+        raise UserError(
+            f"The archive holds folders within folders, more than {DEEPEST} deep.", fix="Pack the class folders alone."
         )
     if stat.S_ISLNK(member.external_attr >> 16):
         raise UserError(f"The archive holds {_shown(name)}, a link.", fix="Put the file itself into the archive.")

@@ -41,8 +41,10 @@ class Audit:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for export."""
-        return dataclasses.asdict(self)
+        """Plain values for export; the key may be a path of this machine and stays here."""
+        values = dataclasses.asdict(self)
+        del values["key"]
+        return values
 
     def finding(self, id: str) -> Finding:
         """The finding of that id. Raises UserError if the audit has none such."""
@@ -56,8 +58,7 @@ class Audit:
 def audit(prepared: Prepared) -> Audit:
     """Every check of CHECKS on the films that no fix excludes."""
     films = Films(prepared)
-    findings = [finding for check in CHECKS for finding in check(films)]
-    _, counts = parts.prevalence_table(films)
+    findings = [finding for check in CHECKS for finding in check(films)] if len(films) else []
     return Audit(
         data=prepared.name,
         key=prepared.source.key,
@@ -67,29 +68,44 @@ def audit(prepared: Prepared) -> Audit:
         excluded=len(prepared.films) - len(films),
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         balance=tuple(_balance(films)),
-        prevalence_p=parts.prevalence_p(counts),
+        prevalence_p=parts.prevalence_p(films) if len(films) else None,
         shared_if_random=_shared_if_random(films.column("patient")),
-        nuisances=tuple(shortcuts.nuisances(films)),
+        nuisances=tuple(shortcuts.nuisances(films)) if len(films) else (),
         notes=prepared.source.notes,
     )
 
 
 def apply(prepared: Prepared, fix: Fix) -> Prepared:
-    """Records the fix in the data set's manifest; returns the prepared set as it is with it."""
+    """Records the fix in the data set's manifest; returns the prepared set as it is with it.
+
+    Raises UserError if it would leave a class without films.
+    """
+    gone = set(fix.films)
+    left = {
+        label
+        for film, label, excluded in zip(
+            prepared.table["id"], prepared.table["label"], prepared.table["excluded"], strict=True
+        )
+        if not excluded and film not in gone
+    }
+    for label, name in enumerate(CLASS_NAMES):
+        if label not in left:
+            raise UserError(
+                f"That would leave no {name} film.", fix="Look at the films and mend the data set where it comes from."
+            )
     manifest.add_fix(prepared.source.key, fix)
     return _again(prepared)
 
 
-def undo(prepared: Prepared, number: int) -> Prepared:
-    """Takes back a recorded fix, counted from 1. Raises UserError if there is none of that number."""
-    manifest.undo_fix(prepared.source.key, number)
+def undo(prepared: Prepared, fix: Fix) -> Prepared:
+    """Takes back a recorded fix. Raises UserError if it is not recorded (any more)."""
+    manifest.undo_fix(prepared.source.key, fix)
     return _again(prepared)
 
 
 def _again(prepared: Prepared) -> Prepared:
     kept = manifest.find(prepared.source.key)
-    source = dataclasses.replace(prepared.source, name=kept.name, fixes=kept.fixes)
-    return prepare(source, prepared.spec)
+    return prepare(dataclasses.replace(prepared.source, fixes=kept.fixes if kept else ()), prepared.spec)
 
 
 def _balance(films: Films) -> list[dict[str, Any]]:

@@ -44,7 +44,12 @@ def describe(prepared: "Prepared", settings: TrainSettings, parts: np.ndarray) -
             "validation_fraction": settings.validation_fraction,
             "test_fraction": settings.test_fraction,
         },
-        "exclusions": [dataclasses.asdict(fix) | {"films": list(fix.films)} for fix in source.fixes],
+        # File names may be patients' names: the card travels, so it counts and hashes them.
+        "exclusions": [
+            dataclasses.asdict(fix)
+            | {"films": len(fix.films), "sha256": hashlib.sha256("\n".join(sorted(fix.films)).encode()).hexdigest()}
+            for fix in source.fixes
+        ],
         "unreadable": len(prepared.unreadable),
         "notes": list(source.notes),
         "sha256": {"films": _hash_of_all(table), "decoded": prepared.folder.name},
@@ -101,7 +106,7 @@ def text(card: dict[str, Any]) -> str:
     ]
     lines += [
         f"- {fix['made']}: "
-        + (f"{len(fix['films']):,} films left out" if fix["kind"] == "exclude" else "all parts drawn anew by patient")
+        + (f"{fix['films']:,} films left out" if fix["kind"] == "exclude" else "all parts drawn anew by patient")
         + f" ({fix['why']})"
         for fix in card["exclusions"]
     ] or ["Nothing."]

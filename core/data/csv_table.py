@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from core.data import manifest, tree
-from core.data.identity import Headers, patient_of, pseudonym
+from core.data.identity import DICOM_ENDINGS, Headers, patient_of, pseudonym
 from core.data.sample import NORMAL, PNEUMONIA, DataSet, Sample
 from core.errors import UserError
 
@@ -21,18 +22,12 @@ ENDINGS = (".csv", ".tsv")
 LARGEST_FILE = 200_000_000
 NORMAL_WORDS = {"normal", "0", "false", "no", "no finding", "negative", "healthy"}
 PNEUMONIA_WORDS = {"pneumonia", "1", "true", "yes", "positive"}
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validate": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 # Rows looked at to learn what a column holds.
 GLANCE = 500
+LABEL = re.compile(r"label|target|finding|class|diagnos|pneumonia", re.IGNORECASE)
+PATIENT = re.compile(r"(patient|subject)[ _-]?(id|number|no|name)?", re.IGNORECASE)
+# Films are looked for among these; a .txt beside each film is none.
+FILM_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", *DICOM_ENDINGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,59 +106,79 @@ def _read(path: Path, size: int, changed: int) -> "pd.DataFrame":
             first = file.readline()
         separator = max(",;\t", key=first.count)
         table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            index_col=False,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
         )
     except (ValueError, OSError) as error:
         # Pandas' own errors and UnicodeDecodeError are ValueErrors.
         raise UserError(f"{tree.printable(path.name)} cannot be read as a table.", fix=fix) from error
-    if table.empty or len(table.columns) < 2 or not table.columns.is_unique:
+    if table.empty or len(table.columns) < 2:
         raise UserError(f"{tree.printable(path.name)} needs two columns and one row at least.", fix=fix)
     return table.apply(lambda column: column.str.strip())
 
 
 def guess(path: Path) -> Columns:
-    """The columns as their names and values suggest. Raises UserError if file or label cannot be told."""
+    """The columns as their names and values suggest. Raises UserError where file or label cannot be told."""
+    status = path.stat()
+    return _guess(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _guess(path: Path, size: int, changed: int) -> Columns:
     table = read(path)
     files = _Files(path.parent)
     glance = table.head(GLANCE)
     hits = {column: sum(bool(files.find(value)) for value in glance[column].unique()) for column in table}
     file = max(hits, key=hits.get)
-    known = NORMAL_WORDS | PNEUMONIA_WORDS
-    shares = {
-        column: glance[column].map(lambda value: word(value) in known).mean() for column in table if column != file
-    }
-    label = max(shares, key=shares.get)
-    if not hits[file] or not shares[label]:
-        missing = "names files beside it" if not hits[file] else "holds NORMAL and PNEUMONIA, or 0 and 1"
-        raise UserError(
-            f"No column of {tree.printable(path.name)} {missing}.",
-            fix=f"Say which is which on the Data set page; there are: {', '.join(map(str, table.columns))}.",
-        )
+    if not hits[file]:
+        raise _cannot_tell(path, table, "No column names files beside it")
+    label = _guess_label(path, table, file)
     rest = [column for column in table if column not in (file, label)]
     values = table[label].unique()
-    if len({word(value) in NORMAL_WORDS for value in values if word(value) in known}) < 2:
-        raise UserError(
-            f"Column {label} of {tree.printable(path.name)} does not say plainly what is NORMAL and what PNEUMONIA.",
-            fix=f"Say so on the Data set page; its values are: {', '.join(values[:8])}.",
-        )
     return Columns(
         file=file,
         label=label,
-        patient=_named(rest, "patient", "subject") or (file if "patient" in file.lower() else ""),
-        split=next((column for column in rest if set(glance[column].str.lower()) <= SPLIT_WORDS.keys()), ""),
-        view=_named(rest, "view"),
+        patient=next((column for column in rest if PATIENT.fullmatch(column)), file if PATIENT.fullmatch(file) else ""),
+        split=next((column for column in rest if set(glance[column].str.lower()) <= tree.SPLIT_WORDS.keys()), ""),
+        view=next((column for column in rest if "view" in column.lower()), ""),
         normal=tuple(value for value in values if word(value) in NORMAL_WORDS),
         pneumonia=tuple(value for value in values if word(value) in PNEUMONIA_WORDS),
+    )
+
+
+def _guess_label(path: Path, table: "pd.DataFrame", file: str) -> str:
+    """The column that is called like a label and has both classes; without such a name, the only one that has them."""
+    both = [column for column in table if column != file and _tells_both(table[column])]
+    named = [column for column in both if LABEL.search(column)]
+    candidates = named or both
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise _cannot_tell(path, table, f"Several columns could be the label: {', '.join(candidates)}")
+    raise _cannot_tell(path, table, "No column says plainly what is NORMAL and what PNEUMONIA, or 0 and 1")
+
+
+def _tells_both(column: "pd.Series") -> bool:
+    words = {word(value) for value in column.unique()}
+    return bool(words & NORMAL_WORDS and words & PNEUMONIA_WORDS)
+
+
+def _cannot_tell(path: Path, table: "pd.DataFrame", what: str) -> UserError:
+    return UserError(
+        f"{what} in {tree.printable(path.name)}.",
+        fix="Say which column is which on the Data set page, or with `data add --column`; there are: "
+        f"{', '.join(table.columns)}.",
     )
 
 
 def word(value: str) -> str:
     """A label as it is compared: small letters, and 1.0 as 1."""
     return value.lower().removesuffix(".0")
-
-
-def _named(columns: list[str], *parts: str) -> str:
-    return next((column for column in columns if any(part in str(column).lower() for part in parts)), "")
 
 
 def columns_from(values: Mapping[str, Any], present: list[str]) -> Columns:
@@ -197,6 +212,8 @@ class _Files:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             inside = Path(place).relative_to(folder)
             for name in sorted(names):
+                if PurePosixPath(name).suffix.lower() not in FILM_ENDINGS:
+                    continue
                 shown = (inside / name).as_posix()
                 for called in {shown, name, PurePosixPath(name).stem}:
                     self.by_name.setdefault(called, []).append(shown)
@@ -214,18 +231,22 @@ def _data_set(path: Path, columns: Columns) -> DataSet:
     unclear = set()
     for row in table.to_dict("records"):
         places = files.find(row[columns.file])
-        if row[columns.label] not in labels:
+        part = row.get(columns.split, "").lower()
+        if part and part not in tree.SPLIT_WORDS:
+            lost[f"a {columns.split} other than train, val and test"] += 1
+        elif row[columns.label] not in labels:
             lost[f"a {columns.label} that is neither class"] += 1
         elif len(places) != 1:
             lost["no file of that name" if not places else "several files of that name"] += 1
         else:
             sample = _sample(path.parent / places[0], places[0], row, columns, labels[row[columns.label]], headers)
             # One film may have several rows, one for each box drawn on it, say.
-            if found.setdefault(sample.id, sample).label != sample.label:
+            first = found.setdefault(sample.id, sample)
+            if (first.label, first.split) != (sample.label, sample.split):
                 unclear.add(sample.id)
     for film in unclear:
         del found[film]
-        lost["two labels for one film"] += 1
+        lost["two labels or two parts for one film"] += 1
     headers.save()
     samples = sorted(found.values(), key=lambda sample: sample.id)
     if not samples:
@@ -234,7 +255,7 @@ def _data_set(path: Path, columns: Columns) -> DataSet:
             f"{tree.printable(path.name)} names no film that can be used: {why or 'no rows'}.",
             fix="Choose other columns, or put the table into the folder that holds the films.",
         )
-    tree.check_classes(tree.printable(path.name), samples)
+    tree.check_classes(tree.printable(path.name), samples, "Name labels for both classes, or add rows.")
     left_out = tuple(f"{count:,} rows of the table are left out: {reason}." for reason, count in lost.most_common())
     return DataSet(
         key=str(path),
@@ -255,7 +276,7 @@ def _sample(file: Path, shown: str, row: dict[str, str], columns: Columns, label
         id=film,
         patient=(pseudonym(named) if named else "") or from_header or from_name or film,
         label=label,
-        split=SPLIT_WORDS.get(row.get(columns.split, "").lower(), ""),
+        split=tree.SPLIT_WORDS.get(row.get(columns.split, "").lower(), ""),
         subtype=subtype,
         view=row.get(columns.view, "") or view,
         stamp=stamp,

@@ -1,6 +1,7 @@
 """DICOM files in class folders; the patient comes from each header, as a salted hash."""
 
 import itertools
+from importlib.resources.abc import Traversable
 from pathlib import PurePath
 
 from core import dicom
@@ -19,7 +20,7 @@ def recognises(key: str) -> bool:
     try:
         parts = tree.find(tree.existing_folder(key)).parts
         return any(
-            dicom.is_dicom(path.read_bytes())
+            _is_dicom(path)
             for classes in parts.values()
             for folders in classes.values()
             for folder in folders
@@ -28,3 +29,8 @@ def recognises(key: str) -> bool:
         )
     except (OSError, UserError):
         return False
+
+
+def _is_dicom(path: Traversable) -> bool:
+    with path.open("rb") as file:
+        return dicom.is_dicom(file.read(dicom.HEAD))

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def _salt(root: Path) -> bytes:
     workspace.make_folder(root)
     path = root / "salt"
     with workspace.writing(path):
-        beside = path.with_name(f"salt.{os.getpid()}.part")
+        beside = path.with_name(f"salt.{os.getpid()}.{threading.get_ident()}.part")
         beside.touch(mode=0o600)
         beside.write_bytes(os.urandom(32))
         try:
@@ -64,7 +65,7 @@ class Headers:
     """
 
     def __init__(self, key: str):
-        self.path = workspace.root() / "headers" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+        self.path = _headers_file(key)
         known = workspace.read_json(self.path)
         self.known: dict[str, list[str]] = known if isinstance(known, dict) else {}
         self.used: dict[str, list[str]] = {}
@@ -84,6 +85,15 @@ class Headers:
         if self.used and self.used.keys() != (workspace.read_json(self.path) or {}).keys():
             workspace.make_folder(self.path.parent)
             workspace.write_json(self.path, self.used)
+
+
+def forget_headers(key: str) -> None:
+    """Deletes what is kept of the data set's headers."""
+    _headers_file(key).unlink(missing_ok=True)
+
+
+def _headers_file(key: str) -> Path:
+    return workspace.root() / "headers" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
 def _read_header(open_file: Callable) -> tuple[str, str]:

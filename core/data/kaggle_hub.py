@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+from filelock import FileLock
+
 from core import workspace
 from core.data import tree
 from core.data.sample import DataSet
@@ -51,14 +53,16 @@ def download(key: str) -> Path:
     if folder.is_dir():
         return folder
     workspace.make_folder(folder.parent)
-    unfinished = folder.with_suffix(".part")
-    try:
-        _fetch(_handle(key), unfinished)
-        # The folder appears under its name only when it is whole.
-        with workspace.writing(folder):
+    unfinished = folder.with_name(f"{folder.name}.part")
+    with workspace.writing(folder.parent), FileLock(folder.with_name(f"{folder.name}.lock")):
+        if folder.is_dir():
+            return folder
+        try:
+            _fetch(_handle(key), unfinished)
+            # The folder appears under its name only when it is whole.
             unfinished.replace(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 

@@ -6,6 +6,7 @@ One small file a data set in workspace/data_sets/. The films themselves are neve
 import dataclasses
 import datetime
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -72,22 +73,27 @@ def find(key: str) -> Manifest | None:
 
 
 def key_of(text: str) -> str:
-    """The key of the data set that bears this name; any other text is a key already."""
+    """The key of the data set that bears this name; any other text is a key already, and a key goes first."""
+    if find(text):
+        return text
     return next((manifest.key for manifest in every() if manifest.name == text), text)
 
 
 def remember(key: str, name: str = "", **changes: Any) -> Manifest:
     """Writes down a data set, or changes what is known of it; an empty name keeps or makes one.
 
-    Raises UserError if another data set bears the name, or if it is too long.
+    Raises UserError if another data set bears the name, or if it is no name.
     """
     name = name.strip()
-    if len(name) > LONGEST_NAME:
-        raise UserError(f"The name has {len(name)} letters.", fix=f"Use {LONGEST_NAME} at the most.")
-    if name and any(other.name == name and other.key != key for other in every()):
-        raise UserError(f"There is a data set named {name!r} already.", fix="Choose another name.")
+    if name and not _is_name(name):
+        raise UserError(
+            f"{name[:LONGEST_NAME]!r} is no name for a data set.",
+            fix=f"Use up to {LONGEST_NAME} letters that look like no path, no phantoms and nothing of Kaggle's.",
+        )
 
     def change(old: Manifest) -> Manifest:
+        if name and any(other.name == name and other.key != key for other in every()):
+            raise UserError(f"There is a data set named {name!r} already.", fix="Choose another name.")
         return dataclasses.replace(old, **({"name": name} if name else {}), **changes)
 
     return _change(key, change)
@@ -107,13 +113,14 @@ def add_fix(key: str, fix: Fix) -> Manifest:
     return _change(key, lambda old: dataclasses.replace(old, fixes=(*old.fixes, made)))
 
 
-def undo_fix(key: str, number: int) -> Manifest:
-    """Takes back the decision of that number, counted from 1. Raises UserError if there is none."""
+def undo_fix(key: str, fix: Fix) -> Manifest:
+    """Takes back a decision. Raises UserError if it is not recorded (any more)."""
 
     def change(old: Manifest) -> Manifest:
-        if not 1 <= number <= len(old.fixes):
-            raise UserError(f"There is no fix number {number}.", fix=f"{len(old.fixes)} are recorded, counted from 1.")
-        return dataclasses.replace(old, fixes=old.fixes[: number - 1] + old.fixes[number:])
+        if fix not in old.fixes:
+            raise UserError("This was taken back already.", fix="Reload the page to see what is decided now.")
+        place = old.fixes.index(fix)
+        return dataclasses.replace(old, fixes=old.fixes[:place] + old.fixes[place + 1 :])
 
     return _change(key, change)
 
@@ -122,16 +129,25 @@ def _change(key: str, change: Callable[[Manifest], Manifest]) -> Manifest:
     path = _file(key)
     workspace.make_folder(path.parent)
     # Two visitors may decide at once: neither decision may get lost.
-    with workspace.writing(path), FileLock(path.with_suffix(".lock")):
-        changed = change(find(key) or Manifest(key, _free_name(key)))
+    with workspace.writing(path), FileLock(path.with_name(".lock")):
+        changed = change(find(key) or Manifest(key, free_name(Path(key).stem)))
         workspace.write_json(path, dataclasses.asdict(changed))
     return changed
 
 
-def _free_name(key: str) -> str:
-    stem = (Path(key).stem or key)[: LONGEST_NAME - 4] if not key.startswith(("phantoms", "kaggle:")) else key
+def free_name(stem: str) -> str:
+    """The stem, or the stem with a number, that no data set bears yet."""
+    stem = re.sub(r"[^\w. -]+", "-", stem).strip()[: LONGEST_NAME - 6] or "films"
+    if not _is_name(stem):
+        stem = f"my {stem}"
     taken = {manifest.name for manifest in every()}
     number = 1
     while (name := stem if number == 1 else f"{stem} {number}") in taken:
         number += 1
     return name
+
+
+def _is_name(text: str) -> bool:
+    """A name must not look like a key, or one would hide the other."""
+    looks_like_key = "/" in text or "\\" in text or text.lower().startswith(("phantoms", "kaggle:"))
+    return len(text) <= LONGEST_NAME and text.isprintable() and not looks_like_key

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from core.data import tree
-from core.data.archive import check_archive
+from core.data.archive import check_archive, check_unpacked
 from core.data.sample import DataSet, Sample
 from core.errors import UserError
 
@@ -34,7 +34,7 @@ def load(key: str) -> DataSet:
         for number, label in enumerate(arrays[f"{split}_labels"])
         for film in [f"{split}-{number:06d}.png"]
     ]
-    tree.check_classes(tree.printable(path.name), samples)
+    tree.check_classes(tree.printable(path.name), samples, EXPECTED)
     return DataSet(
         key=str(path),
         name=tree.printable(path.stem),
@@ -59,10 +59,14 @@ def _arrays(path: Path, stamp: str) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             check_archive(archive)
+            check_unpacked(archive, "NPZ_GIGABYTES")
         with np.load(path, allow_pickle=False) as archive:
             names = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
             arrays = {name: archive[name] for name in names if name in archive.files}
-    except (OSError, EOFError, ValueError, KeyError, MemoryError, zipfile.BadZipFile) as error:
+    except UserError:
+        raise
+    except Exception as error:
+        # NumPy answers damaged headers with many kinds of exception.
         raise UserError(f"{tree.printable(path.name)} is no readable .npz archive.", fix=EXPECTED) from error
     _check(path.name, arrays)
     return {name: array.ravel() if name.endswith("labels") else array for name, array in arrays.items()}
@@ -75,12 +79,19 @@ def _check(name: str, arrays: dict[str, np.ndarray]) -> None:
         images, labels = arrays.get(f"{split}_images"), arrays.get(f"{split}_labels")
         if images is None and labels is None:
             continue
-        if images is None or labels is None or labels.size != len(labels) or len(labels) != len(images):
+        if images is None or labels is None or not labels.ndim or labels.shape[0] != labels.size or not images.ndim:
             raise UserError(f"{split}_images and {split}_labels of {tree.printable(name)} do not match.", fix=EXPECTED)
-        if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
+        if len(labels) != len(images):
+            raise UserError(f"{split}_images and {split}_labels of {tree.printable(name)} do not match.", fix=EXPECTED)
+        if (
+            images.dtype != np.uint8
+            or images.ndim not in (3, 4)
+            or not images.size
+            or images.shape[3:] not in ((), (3,))
+        ):
             raise UserError(
                 f"{split}_images of {tree.printable(name)} is {images.dtype} of shape {images.shape}.", fix=EXPECTED
             )
-        if not np.isin(labels, (0, 1)).all():
+        if labels.dtype.kind not in "biuf" or not np.isin(labels, (0, 1)).all():
             kinds = ", ".join(map(str, np.unique(labels)[:8].tolist()))
             raise UserError(f"{split}_labels of {tree.printable(name)} hold {kinds}, not 0 and 1 only.", fix=EXPECTED)

@@ -72,9 +72,13 @@ class Prepared:
     def film(self, row: int) -> np.ndarray:
         """One film, (size, size) uint8, read from its file: looking at all of them maps none into memory."""
         size = self.spec.size
-        with (self.folder / "films.u8").open("rb") as file:
-            file.seek(row * size * size)
-            return np.frombuffer(file.read(size * size), np.uint8).reshape(size, size)
+        try:
+            with (self.folder / "films.u8").open("rb") as file:
+                file.seek(row * size * size)
+                return np.frombuffer(file.read(size * size), np.uint8).reshape(size, size)
+        except OSError:
+            # Forgotten in another tab a moment ago: the map still has it.
+            return np.array(self.films[row])
 
     @property
     def labels(self) -> np.ndarray:

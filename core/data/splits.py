@@ -25,7 +25,8 @@ def split(
     table: columns of a prepared set; films it calls excluded are left out. An official test part stays
     the test part, and official train and val are pooled; where there is no official test part, one is
     drawn. Patients are drawn within each class and subtype until the wanted share of films is reached.
-    recorded: parts that patients had in an earlier split and keep. Repeatable for a seed.
+    recorded: parts that patients had in an earlier split and keep, even where the official part is another.
+    Repeatable for a seed.
     """
     patients = np.asarray(table["patient"], dtype=object)
     excluded = np.asarray(table.get("excluded", [False] * len(patients)), dtype=bool)
@@ -33,12 +34,13 @@ def split(
     parts = np.full(len(patients), "train", dtype=object)
     parts[np.isin(patients, patients[official_test])] = LEFT_OUT
     parts[official_test] = "test"
-    parts[excluded] = LEFT_OUT
-
     known = np.array([(recorded or {}).get(patient, "") for patient in patients], dtype=object)
-    free = parts == "train"
-    parts[free & (known != "")] = known[free & (known != "")]
-    free &= known == ""
+    # What a patient's films were once used for cannot be undone, whatever is official by now.
+    parts[known != ""] = known[known != ""]
+    if official_test.any():
+        parts[(parts == "test") & ~official_test] = LEFT_OUT
+    parts[excluded] = LEFT_OUT
+    free = (parts == "train") & (known == "")
     shares = {"validation": validation_fraction}
     if not official_test.any():
         shares["test"] = test_fraction
@@ -48,9 +50,21 @@ def split(
     return parts
 
 
+def by_patient(table: Mapping[str, list], parts: np.ndarray) -> dict[str, str]:
+    """{patient: part}, to be recorded. An excluded film says nothing of where its patient belongs."""
+    found: dict[str, str] = {}
+    excluded = table.get("excluded", [False] * len(parts))
+    for patient, part, gone in zip(table["patient"], parts.tolist(), excluded, strict=True):
+        # A patient of the official test part may have films in train, which are left out.
+        if not gone and found.get(patient, LEFT_OUT) == LEFT_OUT:
+            found[patient] = part
+    return found
+
+
 def rule(table: Mapping[str, list]) -> str:
     """How `split` shares out these films, in words."""
-    if "test" in table["split"]:
+    excluded = table.get("excluded", [False] * len(table["split"]))
+    if any(split == "test" and not gone for split, gone in zip(table["split"], excluded, strict=True)):
         return "the official test part stays; the rest is drawn by patient within each class and subtype"
     return "all parts are drawn by patient within each class and subtype"
 
@@ -73,11 +87,12 @@ def _draw(
     order = random.permutation(len(names))
     reached = np.cumsum(films_of_patient[order])
     begin, wanted = 0, 0.0
-    for part, share in shares.items():
+    for number, (part, share) in enumerate(shares.items()):
         wanted += share * len(films)
-        # The cut that comes nearest, but at least one patient where there are enough to go round.
+        # The cut that comes nearest, but at least one patient for each part where there are enough to go round.
         end = int(np.argmin(np.abs(reached - wanted))) + 1
-        end = max(end, begin + 1) if len(names) > len(shares) else begin
+        parts_to_come = len(shares) - number
+        end = min(max(end, begin + 1), len(names) - parts_to_come) if len(names) > len(shares) else begin
         parts[films[np.isin(patient_of_film, order[begin:end])]] = part
         begin = end
 

@@ -10,6 +10,16 @@ from core.data.sample import CLASS_NAMES, DataSet, Sample
 from core.errors import UserError
 
 SPLITS = ("train", "val", "test")
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validate": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
 DEEPEST = 20
 LARGEST_FILE = 256_000_000
 LAYOUT = "Choose the folder that holds NORMAL and PNEUMONIA, or train, val and test with those two inside."
@@ -66,9 +76,13 @@ def _not_allowed(error: PermissionError) -> UserError:
 
 def _find_parts(folder: Traversable, shown: str, depth: int) -> dict[str, dict[str, list[Traversable]]]:
     inside = _subfolders(folder)
-    splits = {path.name.lower(): path for path in inside if path.name.lower() in SPLITS}
-    if splits:
-        return {split: _class_folders(splits[split]) for split in SPLITS if split in splits}
+    parts = [path for path in inside if path.name.lower() in SPLIT_WORDS]
+    if parts:
+        found: dict[str, dict[str, list[Traversable]]] = {}
+        for path in parts:
+            for name, folders in _class_folders(path).items():
+                found.setdefault(SPLIT_WORDS[path.name.lower()], {}).setdefault(name, []).extend(folders)
+        return {split: found[split] for split in SPLITS if split in found}
     if any(path.name.upper() in CLASS_NAMES for path in inside):
         return {"": _class_folders(folder)}
     # The Kaggle archive unpacks to chest_xray/chest_xray/train.
@@ -148,15 +162,20 @@ def _relative(path: Traversable, root: Traversable) -> str:
     return inside.relative_to(around).as_posix()
 
 
-def files(folder: Traversable, shown: str) -> Iterator[tuple[Traversable, str]]:
-    """Every file in a folder and the folders in it, with its path as text that begins with `shown`."""
+def files(folder: Traversable, shown: str, depth: int = DEEPEST) -> Iterator[tuple[Traversable, str]]:
+    """Every file in a folder and the folders in it, with its path as text that begins with `shown`.
+
+    Raises UserError if folders lie absurdly deep.
+    """
+    if not depth:
+        raise UserError(f"Folders lie more than {DEEPEST} deep in {printable(shown[:100])}.", fix="Move the films up.")
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_file():
             yield path, f"{shown}/{path.name}"
         elif path.is_dir() and not (isinstance(path, Path) and path.is_symlink()):
-            yield from files(path, f"{shown}/{path.name}")
+            yield from files(path, f"{shown}/{path.name}", depth - 1)
 
 
 def _sample(path: Traversable, name_in_tree: str, split: str, label: int, stamp: str, headers: Headers) -> Sample:
@@ -190,15 +209,15 @@ def check_size(size: int) -> None:
         )
 
 
-def check_classes(where: str, samples: list[Sample]) -> None:
+def check_classes(where: str, samples: list[Sample], fix: str = LAYOUT) -> None:
     """Raises UserError unless both classes have films."""
     if not samples:
-        raise UserError(f"No films in {where}: its class folders are empty.", fix=LAYOUT)
+        raise UserError(f"There are no films in {where}.", fix=fix)
     for label, name in enumerate(CLASS_NAMES):
         if not any(sample.label == label for sample in samples):
             raise UserError(
-                f"{where} holds one class only: there is no film in a {name} folder.",
-                fix=f"Add a folder {name} with films: a classifier learns by comparing.",
+                f"{where} holds one class only: none of its films is {name}.",
+                fix=f"A classifier learns by comparing. {fix}",
             )
 
 

@@ -1,11 +1,13 @@
 """A .zip of class folders, read where it lies: nothing is unpacked to disk."""
 
+import dataclasses
 import functools
 import hashlib
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from core import workspace
 from core.data import tree
@@ -26,8 +28,54 @@ def load(key: str) -> DataSet:
     """The films of the archive. Raises UserError if it is damaged, unsafe or laid out otherwise."""
     path = tree.existing_file(key)
     archive = _opened(path, tree.file_stamp(path))
-    found = tree.find(zipfile.Path(archive))
-    return tree.data_set(found, str(path), path.stem, lambda inside: _stamp(archive, inside.at), _read)
+    found = tree.find(_tree(archive, path.name))
+    return tree.data_set(found, str(path), path.stem, lambda inside: _stamp(inside.member), _read)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inside:
+    """A file or folder of an archive, as much of a path as `tree` needs; zipfile.Path looks through every
+    name of the archive for each folder."""
+
+    archive: zipfile.ZipFile
+    shown: str
+    member: zipfile.ZipInfo | None = None
+    children: dict[str, "Inside"] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.shown.rsplit("/", 1)[-1]
+
+    def __str__(self) -> str:
+        return self.shown
+
+    def is_dir(self) -> bool:
+        return self.member is None
+
+    def is_file(self) -> bool:
+        return self.member is not None
+
+    def iterdir(self) -> Iterator["Inside"]:
+        return iter(self.children.values())
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        return self.archive.open(self.member)
+
+    def read_bytes(self) -> bytes:
+        return self.archive.read(self.member)
+
+
+def _tree(archive: zipfile.ZipFile, name: str) -> Inside:
+    root = Inside(archive, name)
+    for member in archive.infolist():
+        # Some programs on Windows write backslashes.
+        *folders, file = member.filename.replace("\\", "/").split("/")
+        place = root
+        for folder in folders:
+            place = place.children.setdefault(folder, Inside(archive, f"{place.shown}/{folder}"))
+        if file:
+            place.children[file] = Inside(archive, f"{place.shown}/{file}", member)
+    return root
 
 
 def receive(upload: BinaryIO, name: str) -> Path:
@@ -85,13 +133,12 @@ def _opened(path: Path, stamp: str) -> zipfile.ZipFile:
     return _open(path)
 
 
-def _stamp(archive: zipfile.ZipFile, name: str) -> str:
-    member = archive.getinfo(name)
+def _stamp(member: zipfile.ZipInfo) -> str:
     return f"{member.file_size}-{member.CRC:08x}"
 
 
 def _read(sample: Sample) -> bytes:
-    tree.check_size(sample.place.root.getinfo(sample.place.at).file_size)
+    tree.check_size(sample.place.member.file_size)
     try:
         return sample.place.read_bytes()
     except DAMAGE:

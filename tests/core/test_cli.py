@@ -166,6 +166,8 @@ def test_a_data_set_is_remembered_by_name_with_its_columns(tmp_path):
         ("audit", "--data", "/nowhere"),
         ("audit", "--data", "phantoms:20", "--fix", "no-such-finding"),
         ("audit", "--data", "phantoms:20", "--undo", "3"),
+        ("audit", "--data", "phantoms:20", "--undo", "0"),
+        ("audit", "--data", "phantoms:20", "--html", "/nowhere/at/all/x.html"),
         ("data", "add"),
         ("data", "add", "--data", "/nowhere", "--column", "file"),
         ("data", "remove", "--data", "phantoms"),

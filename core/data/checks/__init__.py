@@ -8,6 +8,7 @@ CHECKS = (
     copies.exact,
     copies.near,
     parts.patients_across,
+    parts.crowded_patient,
     parts.small_validation,
     parts.prevalence_shift,
     parts.class_balance,

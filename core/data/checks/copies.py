@@ -27,10 +27,9 @@ def near(films: Films) -> Iterator[Finding]:
     groups = []
     for group in duplicates.groups(films.prepared.near_pairs, len(digests)):
         kept = [row for row in group.tolist() if not films.prepared.table["excluded"][row]]
-        # Of byte-identical files one is enough here: the others have a finding of their own.
-        different = list({digests[row]: row for row in reversed(kept)}.values())[::-1]
-        if len(different) > 1:
-            groups.append(sorted(different))
+        # Byte-identical files alone have a finding of their own.
+        if len({digests[row] for row in kept}) > 1:
+            groups.append(kept)
     if groups:
         yield _finding(films, groups, "near-duplicates", "the same picture in another file")
 

@@ -26,6 +26,7 @@ ENDINGS = {
     "WEBP": (".webp",),
     "DICOM": (".dcm", ".dicom", ".dic", ".ima", ""),
 }
+KNOWN_ENDINGS = {ending for endings in ENDINGS.values() for ending in endings} - {""}
 
 
 def unreadable(films: Films) -> Iterator[Finding]:
@@ -106,7 +107,7 @@ def misnamed(films: Films) -> Iterator[Finding]:
         film
         for film, format in zip(films.column("id"), films.column("format"), strict=True)
         if PurePosixPath(film).suffix.lower() not in ENDINGS.get(format, ())
-        and PurePosixPath(film).suffix.lower() in sum(ENDINGS.values(), ())[:-1]
+        and PurePosixPath(film).suffix.lower() in KNOWN_ENDINGS
     ]
     if names:
         yield Finding(

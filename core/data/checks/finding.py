@@ -74,12 +74,18 @@ class Films:
         kind = object if values and isinstance(values[0], str) else None
         return np.asarray(values, dtype=kind)[self.rows]
 
+    def one_a_patient(self) -> np.ndarray:
+        """Places of one film of each patient: tests of chance must not count one child several times."""
+        _, first = np.unique(self.column("patient").astype(str), return_index=True)
+        return first
+
     def group(self, rows: Iterable[int]) -> Group:
         """The films at these places of the prepared set, marked where they cross parts or labels."""
         table, rows = self.prepared.table, list(rows)
         return Group(
             films=tuple(table["id"][row] for row in rows),
-            across_splits=len({table["split"][row] for row in rows}) > 1 or len({self.parts[row] for row in rows}) > 1,
+            across_splits=len({table["split"][row] for row in rows}) > 1
+            or len({self.parts[row] for row in rows} - {splits.LEFT_OUT}) > 1,
             across_labels=len({table["label"][row] for row in rows}) > 1,
         )
 

@@ -10,6 +10,8 @@ from core.data.checks.finding import NOTE, SERIOUS, WARNING, Films, Finding, plu
 from core.data.manifest import REGROUP, Fix
 from core.data.sample import CLASS_NAMES
 
+# Films of one patient, and their share of all, from which something is odd.
+CROWD, CROWDED = 20, 0.2
 OFFICIAL = ("train", "val", "test")
 SIGNIFICANT = 0.01
 # Share of the rarer class below which accuracy alone misleads.
@@ -28,8 +30,15 @@ def prevalence_table(films: Films) -> tuple[list[str], np.ndarray]:
     return parts, np.array(counts).reshape(len(parts), 2)
 
 
-def prevalence_p(counts: np.ndarray) -> float | None:
-    """Chi-square test (Pearson 1900) of one prevalence in all parts; None where there is nothing to compare."""
+def prevalence_p(films: Films) -> float | None:
+    """Chi-square test (Pearson 1900) of one prevalence of patients in all official parts.
+
+    None where there is nothing to compare.
+    """
+    first = films.one_a_patient()
+    official, labels = films.column("split")[first], films.column("label")[first]
+    counts = np.array([[((official == part) & (labels == label)).sum() for label in (0, 1)] for part in OFFICIAL])
+    counts = counts[counts.sum(axis=1) > 0]
     if len(counts) < 2 or not counts.sum(axis=0).all():
         return None
     return float(chi2_contingency(counts).pvalue)
@@ -54,8 +63,8 @@ def patients_across(films: Films) -> Iterator[Finding]:
         SERIOUS,
         title,
         "Films of one patient are alike: a network that saw one of them is not judged fairly on the others.",
-        "Draw the parts anew by patient. Until then their films in train and val are left out of training where the "
-        "patient is in the official test part too.",
+        "Draw all parts anew by patient, which gives up the official test part; or leave it: films in train and val "
+        "of patients who are in the test part too are not trained on.",
         groups,
         Fix(REGROUP, why=title),
         REGROUP_LABEL,
@@ -65,7 +74,7 @@ def patients_across(films: Films) -> Iterator[Finding]:
 def prevalence_shift(films: Films) -> Iterator[Finding]:
     """Official parts with different shares of pneumonia."""
     parts, counts = prevalence_table(films)
-    p = prevalence_p(counts)
+    p = prevalence_p(films)
     if p is None or p >= SIGNIFICANT:
         return
     shares = ", ".join(
@@ -76,11 +85,31 @@ def prevalence_shift(films: Films) -> Iterator[Finding]:
         "prevalence-shift",
         WARNING,
         title,
-        f"Chance alone does this in {p:.1g} of cases (chi-square test): a threshold or a PPV that fits one part "
+        f"That is not chance (chi-square test on patients, p {_small(p)}): a threshold or a PPV that fits one part "
         "does not fit the other.",
-        "Judge by sensitivity, specificity and ROC AUC, or draw the parts anew.",
+        "Judge by sensitivity, specificity and ROC AUC, or draw all parts anew, which gives up the official test part.",
         fix=Fix(REGROUP, why=title),
         fix_label=REGROUP_LABEL,
+    )
+
+
+def _small(p: float) -> str:
+    return f"= {p:.1g}" if p >= 1e-6 else "< 0.000001"
+
+
+def crowded_patient(films: Films) -> Iterator[Finding]:
+    """One patient with a large share of all films: an identity that was blanked, perhaps."""
+    names, counts = np.unique(films.column("patient").astype(str), return_counts=True)
+    most = int(counts.argmax())
+    if counts[most] < CROWD or counts[most] < CROWDED * len(films):
+        return
+    yield Finding(
+        "crowded-patient",
+        WARNING,
+        f"One patient has {counts[most]:,} of the {len(films):,} films",
+        "Where names were blanked to one word, all films count as one patient's and lie in one part.",
+        "If so, give a table with a patient column, or films whose headers tell patients apart.",
+        (films.group(films.rows[films.column("patient").astype(str) == names[most]]),),
     )
 
 
@@ -120,8 +149,8 @@ def small_validation(films: Films) -> Iterator[Finding]:
             WARNING,
             title,
             meaning,
-            "Draw the parts anew by patient. Training here never relies on it: train and val are pooled, and a "
-            "validation part is drawn from both.",
+            "Nothing need be done: training here pools train and val and draws a validation part from both. "
+            "Drawing all parts anew also gives up an official test part.",
             (films.group(films.rows[official]),) if len(names) else (),
             Fix(REGROUP, why=title),
             REGROUP_LABEL,

@@ -1,7 +1,6 @@
 """Nuisances that give the class away: a network learns those first, and they mean nothing elsewhere."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +13,7 @@ ALARM, LOUD_ALARM = 0.75, 0.9
 SIGNIFICANT = 0.001
 # A value that few films have says nothing.
 FEWEST = 5
+TELLING = 0.01
 # Values named in a title.
 LISTED = 3
 NUISANCES = {
@@ -32,7 +32,7 @@ class Nuisance:
     """How well one nuisance alone tells the classes apart.
 
     roc_auc: chance that a pneumonia film has the larger value; .5 means it tells nothing. p: of the
-    Mann-Whitney test. normal, pneumonia: medians of the classes.
+    Mann-Whitney test with one film of each patient. normal, pneumonia: medians of the classes.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Nuisance:
 
 def nuisances(films: Films) -> list[Nuisance]:
     """One for each of NUISANCES. The ROC AUC is the Mann-Whitney statistic over all pairs (Hanley and McNeil 1982)."""
-    labels = films.column("label")
+    labels, first = films.column("label"), films.one_a_patient()
     width, height = films.column("width").astype(float), films.column("height").astype(float)
     values = {"width": width, "height": height, "area": width * height, "aspect": width / height}
     values |= {name: films.column(name).astype(float) for name in ("brightness", "contrast")}
@@ -62,11 +62,11 @@ def nuisances(films: Films) -> list[Nuisance]:
         ill, well = values[name][labels == PNEUMONIA], values[name][labels == NORMAL]
         if not len(ill) or not len(well):
             continue
-        if np.ptp(values[name]) == 0:
-            auc, p = 0.5, 1.0
-        else:
-            test = mannwhitneyu(ill, well)
-            auc, p = float(test.statistic / (len(ill) * len(well))), float(test.pvalue)
+        auc, p = 0.5, 1.0
+        if np.ptp(values[name]):
+            auc = float(mannwhitneyu(ill, well).statistic / (len(ill) * len(well)))
+            ones = [values[name][first][labels[first] == label] for label in (PNEUMONIA, NORMAL)]
+            p = float(mannwhitneyu(*ones).pvalue) if all(map(len, ones)) else 1.0
         found.append(Nuisance(name, auc, p, float(np.median(well)), float(np.median(ill))))
     return found
 
@@ -89,38 +89,40 @@ def separating(films: Films) -> Iterator[Finding]:
 
 def one_class_only(films: Films) -> Iterator[Finding]:
     """Values that only films of one class have, one finding for each of KINDS."""
-    labels = films.column("label")
-    totals = np.bincount(labels, minlength=2)
+    labels, first = films.column("label"), films.one_a_patient()
+    patients = np.bincount(labels[first], minlength=2)
     for name, title in KINDS.items():
-        values = _kind(films, name)
-        owners = {
-            value: int(np.bincount(labels[values == value], minlength=2).argmax())
-            for value, count in Counter(values).most_common()
-            if count >= FEWEST and _belongs_to_one(labels[values == value], totals)
-        }
-        if not owners:
+        values, which = np.unique(_kind(films, name).astype(str), return_inverse=True)
+        counts = np.zeros((len(values), 2), int)
+        np.add.at(counts, (which, labels), 1)
+        by_patient = np.zeros((len(values), 2), int)
+        np.add.at(by_patient, (which[first], labels[first]), 1)
+        alone = np.flatnonzero((counts.min(axis=1) == 0) & (counts.sum(axis=1) >= FEWEST))
+        # Of many values some are of one class by chance (Bonferroni).
+        telling = [
+            value
+            for value in alone
+            if fisher_exact([by_patient[value], patients - by_patient[value]]).pvalue < TELLING / len(values)
+        ]
+        if not telling:
             continue
-        telling = np.isin(values.astype(str), list(owners))
+        telling.sort(key=lambda value: -counts[value].sum())
         listed = "; ".join(
-            f"all {plural(int((values == value).sum()), 'film')} with “{value}” are {CLASS_NAMES[owner]}"
-            for value, owner in list(owners.items())[:LISTED]
+            f"all {plural(int(counts[value].sum()), 'film')} with “{values[value]}” are "
+            f"{CLASS_NAMES[int(counts[value].argmax())]}"
+            for value in telling[:LISTED]
         )
-        more = f"; and {len(owners) - LISTED} more" if len(owners) > LISTED else ""
+        more = f"; and {len(telling) - LISTED} more" if len(telling) > LISTED else ""
+        flagged = np.isin(which, telling)
         yield Finding(
             f"one-class-{name}",
-            SERIOUS if telling.sum() > len(films) / 2 else WARNING,
+            SERIOUS if flagged.sum() > len(films) / 2 else WARNING,
             f"{title}: {listed}{more}",
-            f"A network that notices it needs no lungs to tell the class of {telling.mean():.0%} of the films.",
+            f"A network that notices it needs no lungs to tell the class of {flagged.mean():.0%} of the films.",
             "Bring all films through one pipeline. Here every film becomes grey and of one size, but traces may "
             "remain.",
-            singles(films.column("id")[telling].tolist()),
+            singles(films.column("id")[flagged].tolist()),
         )
-
-
-def _belongs_to_one(labels: np.ndarray, totals: np.ndarray) -> bool:
-    """Whether these films are of one class, and too many for chance (Fisher's exact test)."""
-    here = np.bincount(labels, minlength=2)
-    return not here.all() and fisher_exact([here, totals - here]).pvalue < 10 * SIGNIFICANT
 
 
 def _kind(films: Films, name: str) -> np.ndarray:

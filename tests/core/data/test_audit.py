@@ -10,7 +10,7 @@ from core import data
 from core.data.audit import apply, audit, undo
 from core.data.prepare import prepare
 from core.images import ImageSpec
-from tests.helpers import encode, film, write_tree
+from tests.helpers import encode, film, write_dicom, write_tree
 
 SPEC = ImageSpec()
 TREE = {
@@ -152,7 +152,7 @@ def test_a_fix_clears_its_finding_touches_no_file_and_can_be_undone(folder):
     assert audit(fixed).excluded == 1
     assert data.load(str(folder)).fixes == fixed.source.fixes
     assert {path: path.read_bytes() for path in folder.rglob("*.jpeg")} == before
-    again = undo(fixed, 1)
+    again = undo(fixed, fixed.source.fixes[0])
     assert ids(audit(again)) == {"exact-duplicates"}
     assert again.source.fixes == ()
 
@@ -164,7 +164,53 @@ def test_regrouping_forgets_the_official_parts_until_it_is_undone(folder):
     fixed = apply(prepared, audit(prepared).finding("patients-across-splits").fix)
     assert set(fixed.table["split"]) == {""}
     assert audit(fixed).findings == ()
-    assert set(undo(fixed, 1).table["split"]) == {"train", "val", "test"}
+    assert set(undo(fixed, fixed.source.fixes[0]).table["split"]) == {"train", "val", "test"}
+
+
+def test_a_copy_with_the_other_label_is_seen_through_a_near_copy(folder):
+    original = some(folder, "train/NORMAL")
+    shutil.copy(original, folder / "train/PNEUMONIA/person9998_virus_1.jpeg")
+    picture = cv2.resize(cv2.imread(str(original), cv2.IMREAD_GRAYSCALE), (180, 180), interpolation=cv2.INTER_AREA)
+    (folder / "test/NORMAL/IM-999999-0001.jpeg").write_bytes(encode(picture, ".jpeg"))
+    finding = look(folder).finding("near-duplicates")
+    (group,) = finding.groups
+    assert len(group.films) == 3
+    assert group.across_labels
+    assert set(finding.fix.films) == set(group.films)
+
+
+def test_chance_among_many_values_is_no_shortcut():
+    from core.data.checks import shortcuts
+
+    random = np.random.default_rng(0)
+
+    class Drawn:
+        def __init__(self, seed):
+            self.random = np.random.default_rng(seed)
+            self.labels = self.random.integers(0, 2, 5000)
+            self.sizes = self.random.integers(0, 600, 5000)
+
+        def __len__(self):
+            return 5000
+
+        def column(self, name):
+            columns = {"label": self.labels, "width": self.sizes, "height": self.sizes, "id": np.arange(5000)}
+            return columns.get(name, np.zeros(5000, int))
+
+        def one_a_patient(self):
+            return np.arange(5000)
+
+    found = [list(shortcuts.one_class_only(Drawn(seed))) for seed in random.integers(0, 10_000, 20)]
+    assert sum(map(bool, found)) <= 1
+
+
+def test_one_patient_with_most_of_the_films_is_noticed(tmp_path):
+    for label in ("NORMAL", "PNEUMONIA"):
+        for number in range(20):
+            write_dicom(
+                tmp_path / label / f"{number}.dcm", film(number * 3, "lobar" * (label != "NORMAL")), "ANONYMOUS"
+            )
+    assert "crowded-patient" in ids(look(tmp_path))
 
 
 def test_a_left_out_film_counts_nowhere(folder):

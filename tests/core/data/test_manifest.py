@@ -72,11 +72,33 @@ def test_no_fix_is_lost_when_many_are_made_at_once(folder):
     assert {fix.films[0] for fix in manifest.find(str(folder)).fixes} == {f"{n}.png" for n in range(24)}
 
 
-@pytest.mark.parametrize("number", [0, 2, -1])
-def test_a_fix_that_is_not_there_cannot_be_undone(folder, number):
-    manifest.add_fix(str(folder), Fix("exclude", ("a",)))
-    with pytest.raises(UserError, match="no fix number"):
-        manifest.undo_fix(str(folder), number)
+def test_a_fix_is_undone_once_and_no_other_in_its_place(folder):
+    first = manifest.add_fix(str(folder), Fix("exclude", ("a",))).fixes[0]
+    second = manifest.add_fix(str(folder), Fix("exclude", ("b",))).fixes[1]
+    manifest.undo_fix(str(folder), first)
+    with pytest.raises(UserError, match="taken back already"):
+        manifest.undo_fix(str(folder), first)
+    assert manifest.find(str(folder)).fixes == (second,)
+
+
+@pytest.mark.parametrize("name", ["phantoms", "phantoms:20", "kaggle:a/b", "/some/path", "a/b", "two\nlines", "x" * 61])
+def test_a_name_that_looks_like_a_key_is_refused(folder, name):
+    with pytest.raises(UserError, match="no name"):
+        manifest.remember(str(folder), name)
+
+
+def test_a_folder_called_phantoms_does_not_hide_the_phantoms(tmp_path):
+    root = write_tree(tmp_path / "phantoms", {"NORMAL": 2, "PNEUMONIA": 2})
+    assert manifest.remember(str(root)).name == "my phantoms"
+    assert data.load("phantoms").synthetic
+
+
+def test_a_fix_that_would_empty_a_class_is_refused(folder):
+    prepared = prepare(data.load(str(folder)), ImageSpec(32))
+    normal = [film for film in prepared.table["id"] if film.startswith("NORMAL")]
+    with pytest.raises(UserError, match="no NORMAL film"):
+        apply(prepared, Fix("exclude", tuple(normal)))
+    assert data.load(str(folder)).fixes == ()
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"key": 1}', '{"key": "a", "name": "b", "fixes": [{"films": 3}]}'])
@@ -97,7 +119,8 @@ def test_the_card_lies_with_the_prepared_set_and_follows_the_fixes(folder):
     assert str(folder) not in json.dumps(card)
     apply(prepared, Fix("exclude", (prepared.table["id"][0],), "a test"))
     card = json.loads((prepared.folder / "dataset.json").read_text())
-    assert card["exclusions"][0]["films"] == [prepared.table["id"][0]]
+    assert card["exclusions"][0]["films"] == 1
+    assert prepared.table["id"][0] not in json.dumps(card)
     assert card["films"]["left out"] == 1
     assert "a test" in (prepared.folder / "dataset.md").read_text()
 
@@ -135,6 +158,21 @@ def test_the_salt_is_the_workspaces_own_and_private(workspace, tmp_path, monkeyp
     assert stat.S_IMODE((workspace / "salt").stat().st_mode) == 0o600
     monkeypatch.setenv("PNEUMOSCOPE_WORKSPACE", str(tmp_path / "elsewhere"))
     assert identity.pseudonym("4711") != first
+
+
+def test_headers_are_forgotten_with_their_data_set(tmp_path, workspace):
+    for name in ("NORMAL", "PNEUMONIA"):
+        write_dicom(tmp_path / f"films/{name}/a.dcm", film(), name)
+    key = data.load(str(tmp_path / "films")).key
+    manifest.remember(key)
+    assert list((workspace / "headers").iterdir())
+    data.forget(key)
+    assert list((workspace / "headers").iterdir()) == []
+
+
+def test_many_first_users_get_one_salt():
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: identity.pseudonym("4711"), range(40)))) == 1
 
 
 def test_headers_are_read_once(tmp_path, monkeypatch):

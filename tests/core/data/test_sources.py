@@ -101,6 +101,12 @@ def test_the_tree_keeps_its_official_parts(tmp_path):
     assert sum(sample.split == "test" for sample in samples) == 4
 
 
+def test_other_words_for_the_parts_are_understood_and_no_folder_is_lost(tmp_path):
+    films = {"Train/NORMAL": 3, "train/NORMAL": 2, "train/PNEUMONIA": 4, "valid/NORMAL": 2, "validation/PNEUMONIA": 2}
+    samples = data.load(str(write_tree(tmp_path / "films", films))).samples
+    assert [sum(sample.split == split for sample in samples) for split in ("train", "val")] == [9, 4]
+
+
 def test_bare_class_folders_in_any_case_and_a_folder_around_them_are_found(tmp_path):
     write_tree(tmp_path / "archive/chest_xray", {"normal": 2, "Pneumonia": 2})
     (tmp_path / "archive/__MACOSX/normal").mkdir(parents=True)
@@ -122,7 +128,7 @@ def test_films_without_a_patient_number_are_patients_of_their_own_and_that_is_sa
     [
         ({}, "is empty"),
         ({"NORMAL": 2}, "one class only"),
-        ({"NORMAL": 0, "PNEUMONIA": 0}, "are empty"),
+        ({"NORMAL": 0, "PNEUMONIA": 0}, "no films"),
         ({"NORMAL": 1, "PNEUMONIA": 1, "COVID": 1}, "3 class folders: COVID, NORMAL, PNEUMONIA"),
         ({"cats": 1, "dogs": 1}, "no folders NORMAL and PNEUMONIA"),
     ],

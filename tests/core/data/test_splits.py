@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.splits import LEFT_OUT, check_trainable, split
+from core.data.splits import LEFT_OUT, by_patient, check_trainable, split
 from core.errors import UserError
 
 
@@ -70,6 +70,34 @@ def test_films_that_come_later_move_nobody():
     after = split(table(["new1", "new2", *names, "p0"], [0, 1, *[0, 1] * 50, 0]), 0.2, 0.2, 0, recorded)
     assert (after[2:102] == before).all()
     assert after[102] == before[0]
+
+
+def test_a_patient_once_trained_on_never_becomes_a_test_patient():
+    names = [f"p{i}" for i in range(60)]
+    free = table(names, [0, 1] * 30)
+    first = split(free, 0.2, 0.2, 0)
+    recorded = by_patient(free, first)
+    official = table(names, [0, 1] * 30, ["train"] * 30 + ["test"] * 30)
+    second = split(official, 0.2, 0.2, 0, recorded)
+    assert not ((first == "train") & (second == "test")).any()
+    assert (second[30:][first[30:] == "test"] == "test").all()
+    assert set(second[:30][first[:30] == "test"]) <= {LEFT_OUT}
+
+
+@pytest.mark.parametrize("films_of_patient", [[1, 1, 1, 97], [1] * 10 + [300]])
+def test_every_part_gets_a_patient_however_uneven_they_are(films_of_patient):
+    patients = [f"p{i}" for i, films in enumerate(films_of_patient) for _ in range(films)]
+    for seed in range(30):
+        parts = split(table(patients, [0] * len(patients)), 0.15, 0.15, seed)
+        assert set(parts) == {"train", "validation", "test"}
+
+
+def test_an_excluded_film_is_left_out_and_says_nothing_of_its_patient():
+    films = table(["a", "a", *[f"p{i}" for i in range(40)]], [0] * 42)
+    films["excluded"] = [True] + [False] * 41
+    parts = split(films, 0.2, 0.2, 0)
+    assert parts[0] == LEFT_OUT
+    assert by_patient(films, parts)["a"] == parts[1]
 
 
 @pytest.mark.parametrize(("patients", "labels"), [(["a", "b", "c"], [0, 1, 1]), (["a"] * 6, [0, 0, 0, 1, 1, 1])])

@@ -62,14 +62,52 @@ def test_several_rows_of_one_film_are_one_film_and_two_labels_are_none(folder):
     assert any("no file of that name" in note for note in source.notes)
 
 
+def test_a_label_is_told_by_its_name_and_a_patient_by_nothing_less(folder):
+    rows = [f"film{n},{n // 4},{n % 2},{n % 2},{30 + n}" for n in range(8)]
+    source = data.load(str(write_table(folder, "file,sex,Finding Label,patient_sex,Patient Age", *rows)))
+    assert [sample.label for sample in source.samples] == [0, 1] * 4
+    assert len({sample.patient for sample in source.samples}) == 8
+
+
+def test_two_columns_that_could_be_the_label_are_not_guessed_between(folder):
+    rows = [f"film{n},{n // 4},{n % 2}" for n in range(8)]
+    with pytest.raises(UserError, match="Several columns could be the label: a, b"):
+        data.load(str(write_table(folder, "file,a,b", *rows)))
+
+
+def test_a_part_that_is_not_known_leaves_its_films_out_and_says_so(folder):
+    columns = csv_table.Columns("file", "label", split="part", normal=("0",), pneumonia=("1",))
+    rows = [f"film{n},{n % 2},{'train' if n < 6 else 'holdout'}" for n in range(8)]
+    table = write_table(folder, "file,label,part", *rows)
+    manifest.remember(str(table), "mine", columns=columns.to_json())
+    source = data.load("mine")
+    assert len(source.samples) == 6
+    assert any("other than train, val and test" in note for note in source.notes)
+
+
+def test_a_film_in_two_parts_is_in_none(folder):
+    rows = [f"film{n},{n % 2},train" for n in range(8)] + ["film0,0,test"]
+    source = data.load(str(write_table(folder, "file,label,split", *rows)))
+    assert len(source.samples) == 7
+    assert any("two parts" in note for note in source.notes)
+
+
+def test_columns_that_give_no_films_are_not_remembered(folder):
+    table = write_table(folder, "file,label", "film0,a", "film1,b")
+    columns = csv_table.Columns("label", "file", normal=("x",), pneumonia=("y",)).to_json()
+    with pytest.raises(UserError):
+        data.remember_table(table, "broken", columns)
+    assert manifest.every() == []
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         ("", "cannot be read as a table"),
         ("file\nfilm0.png", "two columns"),
         ("a,b\nx,y\n", "names files beside it"),
-        ("file,label\nfilm0.png,cat\nfilm1.png,dog\n", "holds NORMAL and PNEUMONIA"),
-        ("file,label\nfilm0.png,Normal\nfilm1.png,Pnemonia\n", "does not say plainly"),
+        ("file,label\nfilm0.png,cat\nfilm1.png,dog\n", "says plainly"),
+        ("file,label\nfilm0.png,Normal\nfilm1.png,Pnemonia\n", "says plainly"),
         ("file,label\nfilm0.png,0\nnowhere.png,1\n", "one class only"),
     ],
     ids=["empty", "one column", "no files", "no labels", "typo", "one class"],
@@ -125,9 +163,23 @@ def test_medmnist_parts_labels_and_size_are_taken_over(tmp_path):
         ({"train_images": np.zeros((4, 28, 28)), "train_labels": np.arange(4) % 2}, "float64"),
         ({"train_images": np.zeros((4, 28, 28), np.uint8), "train_labels": np.arange(4)}, "not 0 and 1 only"),
         ({"train_images": np.zeros((4, 28, 28), np.uint8), "train_labels": np.zeros(4, int)}, "one class only"),
+        ({"train_images": np.zeros((), np.uint8), "train_labels": np.zeros((), int)}, "do not match"),
+        ({"train_images": np.zeros((4, 0, 0), np.uint8), "train_labels": np.arange(4) % 2}, "shape"),
+        ({"train_images": np.zeros((4, 28, 28), np.uint8), "train_labels": np.zeros(4, "i4,i4")}, "not 0 and 1 only"),
         ({"train_images": np.array([{}], dtype=object), "train_labels": np.zeros(1, int)}, "no readable"),
     ],
-    ids=["other arrays", "lengths", "no labels", "floats", "classes", "one class", "pickle"],
+    ids=[
+        "other arrays",
+        "lengths",
+        "no labels",
+        "floats",
+        "classes",
+        "one class",
+        "scalars",
+        "no pixels",
+        "structured",
+        "pickle",
+    ],
 )
 def test_an_npz_that_is_no_binary_medmnist_is_explained(tmp_path, arrays, says):
     np.savez(tmp_path / "m.npz", **arrays)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import struct
+import time
 import zipfile
 
 import pytest
@@ -117,6 +118,30 @@ def test_a_damaged_member_is_listed_and_the_rest_goes_on(tmp_path):
     prepared = prepare(data.load(str(tmp_path / "damaged.zip")), ImageSpec(32))
     assert len(prepared.films) == 5
     assert "damaged" in prepared.unreadable[0]["error"]
+
+
+def test_a_name_that_occurs_twice_is_refused(workspace):
+    archive = packed(FILMS)
+    with zipfile.ZipFile(archive, "a") as out, pytest.warns(UserWarning, match="Duplicate"):
+        out.writestr("films/NORMAL/0.png", b"x")
+    refused(workspace, archive.getvalue(), "twice")
+
+
+def test_folders_absurdly_deep_are_refused(workspace):
+    refused(workspace, packed(FILMS | {"NORMAL/" + "a/" * 1500 + "x.png": b"x"}).getvalue(), "deep")
+
+
+def test_backslashes_between_folders_are_read_as_what_they_mean(tmp_path):
+    members = {name.replace("/", "\\"): content for name, content in FILMS.items()}
+    assert len(data.load(str(write_zip(tmp_path / "windows.zip", members))).samples) == 6
+
+
+def test_a_folder_for_each_of_many_patients_is_listed_at_once(tmp_path):
+    names = [f"{name}/p{number}/film.png" for name in ("NORMAL", "PNEUMONIA") for number in range(4000)]
+    begin = time.perf_counter()
+    assert len(data.load(str(write_zip(tmp_path / "many.zip", dict.fromkeys(names, b"x")))).samples) == 8000
+    # A walk that looks through all names for each folder takes minutes.
+    assert time.perf_counter() - begin < 20
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ OVERLAY_BIT = 0x60000102
 JPEG_FRAMES = (0xC0, 0xC1, 0xC3, 0xF7)
 JPEG_SYNTAXES = [f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81)]
 MOST_TILES = 4096
+LARGEST_JPEG_2000 = 16_000_000
+ROOM_BEHIND_END = 64
 AS_PNG = "Export the film again, uncompressed or as PNG."
 
 
@@ -45,12 +47,42 @@ def _stored(film: "FileDataset") -> np.ndarray:
     frame = encaps.get_frame(film.PixelData, 0, number_of_frames=1)
     if syntax == uid.RLELossless:
         return _run_lengths(frame, film)
+    _check_weight(frame, syntax, film)
     size = _jpeg_2000_size(frame) if syntax in uid.JPEG2000TransferSyntaxes else _jpeg_size(frame)
     if size != (film.Columns, film.Rows):
         raise UserError("The size in the DICOM header is not that of the picture inside.", fix=AS_PNG)
-    if syntax == uid.JPEGExtended12Bit and film.BitsStored > 8:
-        raise UserError("The film is compressed as 12-bit JPEG Extended, which cannot be read.", fix=AS_PNG)
-    return pixels.pixel_array(film, raw=True)
+    return _decompressed(frame, syntax, film)
+
+
+def _check_weight(frame: bytes, syntax: str, film: "FileDataset") -> None:
+    """JPEG 2000 decodes slowly; and without an end marker one of the codecs searches for seconds."""
+    from pydicom import uid
+
+    if syntax not in uid.JPEG2000TransferSyntaxes:
+        if frame.rfind(b"\xff\xd9", -ROOM_BEHIND_END) < 0:
+            raise UserError("The picture in the DICOM file is cut short: its end is missing.", fix=AS_PNG)
+    elif max(film.Rows * film.Columns, len(frame)) > LARGEST_JPEG_2000:
+        limit = f"{LARGEST_JPEG_2000 // 1_000_000} million pixels or bytes"
+        raise UserError(f"The film is compressed as JPEG 2000 and larger than {limit}.", fix=AS_PNG)
+
+
+def _decompressed(frame: bytes, syntax: str, film: "FileDataset") -> np.ndarray:
+    import imagecodecs
+    from pydicom import uid
+
+    if syntax in uid.JPEGLSTransferSyntaxes:
+        stored = imagecodecs.jpegls_decode(frame)
+    elif syntax in uid.JPEG2000TransferSyntaxes:
+        stored = imagecodecs.jpeg2k_decode(frame, numthreads=2)
+    else:
+        stored = imagecodecs.jpeg8_decode(frame)
+    stored = stored.reshape(film.Rows, film.Columns)
+    signed = film.PixelRepresentation == 1
+    if signed == (stored.dtype.kind == "i"):
+        return stored
+    # The codec knows of no sign, or of one that the header denies: take the stored bits as the header says.
+    spare = 8 * stored.itemsize - film.BitsStored
+    return (stored << spare).view(f"{'i' if signed else 'u'}{stored.itemsize}") >> spare
 
 
 def _without_overlay(stored: np.ndarray, film: "FileDataset") -> np.ndarray:

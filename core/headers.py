@@ -16,6 +16,7 @@ LARGEST_PIXELS = 50_000_000
 LARGEST_BYTES = 200_000_000
 MOST_SCANS = 40
 MOST_PAGES = 100
+MOST_CHUNKS = 100_000
 GREY_MODES = ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L")
 ORIENTATION, BITS_PER_SAMPLE, TILE_WIDTH, TILE_LENGTH = 0x0112, 258, 322, 323
 COPY = "Copy or export the film again."
@@ -50,26 +51,23 @@ def read(data: bytes) -> tuple[Header, int]:
         raise UserError("The file is empty (0 bytes).", fix=COPY)
     if dicom.is_dicom(data):
         film = dicom.describe(data)
-        header, orientation, pixel_bytes = Header("DICOM", film.width, film.height, bits=film.bits), 1, 2
-    else:
-        header, orientation, pixel_bytes = _read_picture(data)
-    _check_size(header, pixel_bytes)
-    return header, orientation
+        _check_size(film.width, film.height, 2)
+        return Header("DICOM", film.width, film.height, bits=film.bits), 1
+    return _read_picture(data)
 
 
-def _read_picture(data: bytes) -> tuple[Header, int, int]:
-    """The header, the orientation and the bytes that a pixel takes while it is decoded."""
+def _read_picture(data: bytes) -> tuple[Header, int]:
     dicom.silence()
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             # A JPEG with a second picture behind it calls itself MPO.
             format = {"MPO": "JPEG", "WEBP": "WebP"}.get(picture.format, picture.format)
             bits = _bits(picture, data)
+            _check_size(*picture.size, _pixel_bytes(picture, bits))
             _check_kind(picture, format, data)
             orientation = _orientation(picture, data)
             size = picture.size[::-1] if orientation > 4 else picture.size
-            header = Header(format, *size, colour=picture.mode not in GREY_MODES, bits=bits)
-            return header, orientation, _pixel_bytes(picture, bits)
+            return Header(format, *size, colour=picture.mode not in GREY_MODES, bits=bits), orientation
     except Image.DecompressionBombError:
         raise UserError(_too_large("The picture"), fix="Export the film at its usual size.") from None
     except UserError:
@@ -79,20 +77,20 @@ def _read_picture(data: bytes) -> tuple[Header, int, int]:
         raise UserError(f"This is not a readable {READABLE} file, whatever its name says.", fix=AS_PNG) from None
 
 
-def _check_size(header: Header, pixel_bytes: int) -> None:
-    if min(header.width, header.height) < SMALLEST_SIDE:
+def _check_size(width: int, height: int, pixel_bytes: int) -> None:
+    """pixel_bytes: what a pixel takes while it is decoded."""
+    picture, pixels = f"The picture of {width} × {height} pixels", width * height
+    if min(width, height) < SMALLEST_SIDE:
         raise UserError(
-            f"The picture is only {header.width} × {header.height} pixels.",
+            f"The picture is only {width} × {height} pixels.",
             fix=f"Use a film of at least {SMALLEST_SIDE} × {SMALLEST_SIDE} pixels.",
         )
-    pixels = header.width * header.height
-    what = f"The picture of {header.width} × {header.height} pixels"
     if pixels > LARGEST_PIXELS:
-        raise UserError(_too_large(what), fix="Export the film at its usual size.")
+        raise UserError(_too_large(picture), fix="Export the film at its usual size.")
     if pixels * pixel_bytes > LARGEST_BYTES:
+        needs, limit = (f"{size // 1_000_000} MB" for size in (pixels * pixel_bytes, LARGEST_BYTES))
         raise UserError(
-            f"{what} would take {pixels * pixel_bytes // 1_000_000} MB of memory, more than "
-            f"{LARGEST_BYTES // 1_000_000}.",
+            f"{picture} would take {needs} of memory, more than {limit}.",
             fix="Export the film in grey, at its usual size.",
         )
 
@@ -111,6 +109,9 @@ def _bits(picture: Image.Image, data: bytes) -> int:
 
 def _pixel_bytes(picture: Image.Image, bits: int) -> int:
     channels = 1 if picture.mode in GREY_MODES and picture.mode != "LA" else 3 if picture.mode == "RGB" else 4
+    if picture.format == "WEBP":
+        # Pillow composes a WebP out of several layers.
+        return 8
     # A progressive JPEG keeps its coefficients, of two bytes each, until the last scan.
     return channels * (3 if "progressive" in picture.info else -(-bits // 8))
 
@@ -121,10 +122,29 @@ def _check_kind(picture: Image.Image, format: str, data: bytes) -> None:
         _check_tiff(picture)
     elif "progressive" in picture.info and data.count(b"\xff\xda") > MOST_SCANS:
         raise UserError("This JPEG file is built of absurdly many scans.", fix="Export the film as PNG.")
-    elif format != "JPEG" and getattr(picture, "n_frames", 1) > 1:
-        raise UserError(
-            f"This {format} file is animated: it holds {picture.n_frames} pictures.", fix="Export the film alone."
-        )
+    elif getattr(picture, "is_animated", False) and format != "JPEG":
+        number = f"it holds {picture.n_frames} pictures"
+        raise UserError(f"This {format} file is animated: {number}.", fix="Export the film alone.")
+    elif format == "PNG" and b"acTL" in _png_chunks(data):
+        raise ValueError("an animation that is none")
+
+
+def _png_chunks(data: bytes) -> dict[bytes, bytes]:
+    """Kind and content of the chunks that are not pixels.
+
+    Raises UserError if the end is missing: decoders would believe the length of a chunk that goes beyond the file.
+    """
+    chunks, place = {}, 8
+    for _ in range(MOST_CHUNKS):
+        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        if len(data) < place + 12 + length:
+            raise UserError("The picture is cut short: its end is missing.", fix=COPY)
+        if kind == b"IEND":
+            return chunks
+        if kind != b"IDAT":
+            chunks[kind] = data[place + 8 : place + 8 + length]
+        place += 12 + length
+    raise ValueError("too many chunks")
 
 
 def _check_tiff(picture: Image.Image) -> None:
@@ -155,13 +175,10 @@ def _orientation(picture: Image.Image, data: bytes) -> int:
     if picture.format == "TIFF":
         # Pillow and OpenCV turn these by themselves.
         return 1
-    exif = picture.info.get("exif")
-    place = data.find(b"eXIf") if picture.format == "PNG" else -1
-    if exif is None and place < 4:
+    # Of a PNG's chunks Pillow reads only those before the pixels.
+    exif = picture.info.get("exif") or (_png_chunks(data).get(b"eXIf") if picture.format == "PNG" else None)
+    if not exif:
         return 1
-    if exif is None:
-        # Pillow reads the chunks before the pixels only.
-        exif = data[place + 4 : place + 4 + int.from_bytes(data[place - 4 : place], "big")]
     try:
         tags = Image.Exif()
         tags.load(exif)

@@ -83,6 +83,8 @@ def colourfulness(data: bytes, header: Header) -> float:
 
 def _small_colours(data: bytes, header: Header) -> np.ndarray:
     """(height, width, 3) uint8."""
+    if header.format == "JPEG" and simplejpeg.decode_jpeg_header(data, strict=False)[2] == "YCbCr":
+        return simplejpeg.decode_jpeg(data, strict=False, min_height=1, min_width=1)
     if header.format == "JPEG":
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
@@ -92,7 +94,8 @@ def _small_colours(data: bytes, header: Header) -> np.ndarray:
 
 def _decode(data: bytes, header: Header) -> np.ndarray:
     """(height, width) uint8; JPEG, PNG and WebP as stored, not yet upright."""
-    _check_end(data, header.format)
+    if header.format == "JPEG":
+        _check_jpeg_end(data)
     if header.format == "DICOM":
         return dicom.decode(data)
     if header.format in ("TIFF", "BMP", "WebP") and not (header.bits > 8 and header.colour):
@@ -101,16 +104,11 @@ def _decode(data: bytes, header: Header) -> np.ndarray:
     return _to_eight_bits(_to_grey(cv2.imdecode(np.frombuffer(data, np.uint8), mode)))
 
 
-def _check_end(data: bytes, format: str) -> None:
+def _check_jpeg_end(data: bytes) -> None:
     """Decoders fill a missing rest with grey, so the end marker must be there."""
-    end = 0
-    if format == "PNG":
-        end = data.rfind(b"IEND")
-    if format == "JPEG":
-        end = data.rfind(b"\xff\xd9")
-        # A thumbnail in the header has an end marker of its own, with scans behind it.
-        end = -1 if data.find(b"\xff\xda", max(end, 0)) >= 0 else end
-    if end < 0:
+    end = data.rfind(b"\xff\xd9")
+    # A thumbnail in the header has an end marker of its own, with scans behind it.
+    if end < 0 or data.find(b"\xff\xda", end) >= 0:
         raise UserError("The picture is cut short: its end is missing.", fix=COPY)
 
 
@@ -119,7 +117,7 @@ def _decode_jpeg(data: bytes, spec: ImageSpec) -> tuple[np.ndarray, tuple[float,
 
     libjpeg leaves out detail that the resize would average away. Its scales of 1/2, 1/4 and 1/8 are true means.
     """
-    _check_end(data, "JPEG")
+    _check_jpeg_end(data)
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     side = max(width, height) if spec.framing == "pad" else min(width, height)
     # A crop must begin on a whole pixel at every scale.

@@ -15,6 +15,7 @@ LEVELS = (
         "core.settings",
         "core.dicom_pixels",
         "core.dicom",
+        "core.headers",
         "core.images",
         "core.metrics",
         "core.calibration",

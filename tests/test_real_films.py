@@ -49,21 +49,23 @@ def test_phantoms_can_be_learnt_by_looking():
     assert report.metrics["roc_auc"].value > 0.95
 
 
+@pytest.mark.parametrize("size", [150, 224])
 @pytest.mark.parametrize("folder", ["NORMAL", "PNEUMONIA"])
-def test_every_original_decodes_to_what_full_decoding_gives(real_films, folder):
+def test_every_original_decodes_to_what_full_decoding_gives(real_films, folder, size):
+    """JPEGs are decoded small; what that costs is weighed in benchmarks/README.md."""
     import cv2
     import numpy as np
 
     from core.images import ImageSpec, standardise
 
     differences = []
-    for path in sorted((real_films / "originals" / folder).iterdir())[:40]:
+    for path in sorted((real_films / "originals" / folder).iterdir()):
         content = path.read_bytes()
         full = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-        full = cv2.resize(full, (150, 150), interpolation=cv2.INTER_AREA)
-        differences.append(np.abs(standardise(content, ImageSpec(150)).astype(int) - full).mean())
-    assert max(differences) < 1.0
-    assert np.mean(differences) < 0.3
+        full = cv2.resize(full, (size, size), interpolation=cv2.INTER_AREA)
+        differences.append(cv2.absdiff(standardise(content, ImageSpec(size)), full).mean())
+    assert max(differences) < 2.5
+    assert np.mean(differences) < 1
 
 
 def test_every_dicom_file_comes_in_or_is_refused_in_words(real_films, tmp_path):

@@ -20,11 +20,12 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
 )
 
 from core.errors import UserError
 from core.images import FRAMINGS, ImageSpec, colourfulness, read_header, standardise
-from tests.core.test_dicom import chest, coded, jpeg_2000, rle, stored
+from tests.core.test_dicom import LOSSLESS, chest, coded, jpeg, jpeg_2000, rle, stored
 from tests.helpers import encode, film
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
@@ -71,6 +72,8 @@ SEEDS = {
     "deflated DICOM": chest(stored(-500, 500, True), DeflatedExplicitVRLittleEndian),
     "RLE DICOM": rle(stored()),
     "JPEG DICOM": coded(JPEGBaseline8Bit, encode(GREY, ".jpeg"), GREY),
+    "12-bit JPEG DICOM": coded(JPEGExtended12Bit, jpeg(stored(), 12, False), stored(), BitsStored=12, HighBit=11),
+    **{f"lossless {name} DICOM": coded(syntax, code(stored()), stored()) for name, (syntax, code) in LOSSLESS.items()},
     "JPEG 2000 DICOM": coded(JPEG2000Lossless, jpeg_2000(GREY), GREY),
 }
 
@@ -145,7 +148,7 @@ def test_a_damaged_file_is_read_or_refused_soon_and_in_little_memory(kind):
     slowest = [0.0]
 
     @settings(
-        max_examples=EXAMPLES // len(SEEDS) or 200,
+        max_examples=EXAMPLES // len(SEEDS) or 150,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

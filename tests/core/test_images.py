@@ -246,6 +246,13 @@ def test_a_jpeg_of_absurdly_many_scans_is_refused():
         standardise(content[:end] + content[begin:end] * 1000 + content[end:], SPEC)
 
 
+def test_a_png_chunk_longer_than_the_file_allocates_nothing():
+    content = encode(film())
+    place = content.index(b"IDAT") - 4
+    with pytest.raises(UserError, match="cut short"):
+        standardise(content[:place] + b"\x7f\xff\xff\xff" + content[place + 4 :], SPEC)
+
+
 def test_a_thumbnail_in_the_header_does_not_hide_that_the_picture_is_cut_short():
     whole, thumbnail = encode(film(), ".jpeg"), encode(film()[:32, :32], ".jpeg")
     segment = b"\xff\xe2" + struct.pack(">H", len(thumbnail) + 2) + thumbnail

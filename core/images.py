@@ -23,7 +23,7 @@ PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 # How much larger than the square a JPEG is decoded at least: less is faster and strays more (benchmarks/README.md).
 MARGIN = 1.0
 # Up to this ratio INTER_LINEAR strays no more than INTER_AREA from what full decoding gives, and takes a fifth.
-LINEAR_UP_TO = 1.5
+LINEAR_UP_TO = 2.0
 
 # Films are decoded in threads of our own: OpenCV's would only get in their way.
 cv2.setNumThreads(1)
@@ -55,11 +55,10 @@ def standardise(data: bytes, spec: ImageSpec) -> np.ndarray:
     header, orientation = headers.read(data)
     try:
         if header.format == "JPEG" and orientation == 1:
-            grey, extent = _decode_jpeg(data, spec)
-        else:
-            grey = _upright(_decode(data, header), orientation)
-            extent = grey.shape
-        return _framed(grey, extent, spec)
+            grey, scale = _decode_jpeg(data, header, spec)
+            return _framed(grey, (header.height / scale, header.width / scale), spec, reduced=scale > 1)
+        grey = _upright(_decode(data, header), orientation)
+        return _framed(grey, grey.shape, spec, reduced=False)
     except UserError:
         raise
     except Exception:
@@ -112,22 +111,21 @@ def _check_jpeg_end(data: bytes) -> None:
         raise UserError("The picture is cut short: its end is missing.", fix=COPY)
 
 
-def _decode_jpeg(data: bytes, spec: ImageSpec) -> tuple[np.ndarray, tuple[float, float]]:
-    """(height, width) uint8, decoded small, and the film's true extent in its pixels: the last ones may be part filled.
+def _decode_jpeg(data: bytes, header: Header, spec: ImageSpec) -> tuple[np.ndarray, int]:
+    """(height, width) uint8 of an upright JPEG, and how many times smaller than the film it was decoded.
 
     libjpeg leaves out detail that the resize would average away. Its scales of 1/2, 1/4 and 1/8 are true means.
     """
     _check_jpeg_end(data)
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    if simplejpeg.decode_jpeg_header(data, strict=False)[2] not in ("Gray", "YCbCr"):
+        return _decode(data, header), 1
+    width, height = header.width, header.height
     side = max(width, height) if spec.framing == "pad" else min(width, height)
     # A crop must begin on a whole pixel at every scale.
     start = abs(width - height) // 2 if spec.framing == "crop" else 0
     scale = next((scale for scale in (8, 4, 2) if side >= scale * MARGIN * spec.size and start % scale == 0), 1)
-    if colours not in ("Gray", "YCbCr"):
-        grey = _decode(data, Header("JPEG", width, height))
-        return grey, grey.shape
     least = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
-    return simplejpeg.decode_jpeg(data, "GRAY", strict=False, **least)[..., 0], (height / scale, width / scale)
+    return simplejpeg.decode_jpeg(data, "GRAY", strict=False, **least)[..., 0], scale
 
 
 def _decode_with_pillow(data: bytes) -> np.ndarray:
@@ -176,30 +174,31 @@ def _upright(grey: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(grey)
 
 
-def _framed(grey: np.ndarray, extent: tuple[float, float], spec: ImageSpec) -> np.ndarray:
-    """(height, width) uint8 to the square; extent: true height and width in its pixels."""
+def _framed(grey: np.ndarray, extent: tuple[float, float], spec: ImageSpec, reduced: bool) -> np.ndarray:
+    """(height, width) uint8 to the square; extent: the film's true height and width in its pixels."""
     size, (height, width) = spec.size, extent
     if spec.framing == "stretch":
-        return _resized(grey, extent, (size, size))
+        return _resized(grey, extent, (size, size), reduced)
     if spec.framing == "crop":
         side = min(extent)
         top, left = int(height - side) // 2, int(width - side) // 2
-        return _resized(grey[top:, left:][: math.ceil(side), : math.ceil(side)], (side, side), (size, size))
+        middle = grey[top:, left:][: math.ceil(side), : math.ceil(side)]
+        return _resized(middle, (side, side), (size, size), reduced)
     rows, columns = (max(1, round(size * length / max(extent))) for length in extent)
     square = np.zeros((size, size), np.uint8)
     top, left = (size - rows) // 2, (size - columns) // 2
-    square[top : top + rows, left : left + columns] = _resized(grey, extent, (rows, columns))
+    square[top : top + rows, left : left + columns] = _resized(grey, extent, (rows, columns), reduced)
     return square
 
 
-def _resized(grey: np.ndarray, extent: tuple[float, float], shape: tuple[int, int]) -> np.ndarray:
-    ratio_y, ratio_x = (new / length for new, length in zip(shape, extent, strict=True))
-    if max(ratio_y, ratio_x) > 1 or grey.shape == tuple(extent):
-        shrinks = min(ratio_y, ratio_x) < 1
-        return cv2.resize(grey, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+def _resized(grey: np.ndarray, extent: tuple[float, float], shape: tuple[int, int], reduced: bool) -> np.ndarray:
+    ratios = [new / length for new, length in zip(shape, extent, strict=True)]
+    least = 1 / LINEAR_UP_TO if reduced else 1
+    method = cv2.INTER_LINEAR if min(ratios) >= least else cv2.INTER_AREA
+    if max(ratios) > 1 or grey.shape == extent:
+        return cv2.resize(grey, shape[::-1], interpolation=method)
     # By ratio, not by shape: a film whose width is no multiple of 8 fills the last pixel in part only.
-    method = cv2.INTER_LINEAR if min(ratio_y, ratio_x) > 1 / LINEAR_UP_TO else cv2.INTER_AREA
-    return cv2.resize(grey, None, fx=ratio_x, fy=ratio_y, interpolation=method)[: shape[0], : shape[1]]
+    return cv2.resize(grey, None, fx=ratios[1], fy=ratios[0], interpolation=method)[: shape[0], : shape[1]]
 
 
 def data_uri(picture: np.ndarray) -> str:

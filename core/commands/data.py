@@ -3,17 +3,19 @@
 import argparse
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core import data, reports, workspace
+from core import data, workspace
 from core.commands.output import progress, show
 from core.data import csv_table, kaggle_hub, manifest
 from core.data import prepare as preparing
-from core.data.audit import Audit, apply, audit, undo
 from core.data.manifest import Fix
 from core.errors import UserError
 from core.images import ImageSpec
 from core.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from core.data.audit import Audit
 
 
 def prepare(chosen: argparse.Namespace) -> None:
@@ -42,6 +44,10 @@ def prepare(chosen: argparse.Namespace) -> None:
 
 def audit_data(chosen: argparse.Namespace) -> None:
     """Looks a data set over; records or takes back a fix where that is asked for."""
+    # SciPy takes a second to import, and every run starts through this module.
+    from core import reports
+    from core.data.audit import apply, audit, undo
+
     with progress(chosen, "preparing") as move:
         prepared = preparing.prepare(data.load(chosen.data), ImageSpec(), move)
     if chosen.html and not workspace.is_folder(Path(chosen.html).absolute().parent):
@@ -66,7 +72,7 @@ def _numbered(fixes: tuple[Fix, ...], number: int) -> Fix:
     return fixes[number - 1]
 
 
-def _audit_text(found: Audit, prepared: preparing.Prepared) -> str:
+def _audit_text(found: "Audit", prepared: preparing.Prepared) -> str:
     lines = [
         f"{found.data}: {found.films:,} films of {found.patients:,} patients"
         + (f", {found.excluded:,} left out" if found.excluded else ""),

@@ -10,6 +10,16 @@ from core.errors import UserError
 
 # As Pillow names them; DICOM comes on top.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
+# Endings of a file's name by the format of its header; DICOM files often have none.
+ENDINGS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "WebP": (".webp",),
+    "DICOM": (".dcm", ".dicom", ".dic", ".ima", ""),
+}
+FILM_ENDINGS = {ending for endings in ENDINGS.values() for ending in endings}
 READABLE = "JPEG, PNG, TIFF, BMP, WebP or DICOM"
 SMALLEST_SIDE = 16
 LARGEST_PIXELS = 50_000_000

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core import runs, workspace
+from core.data.card import FILES as DATA_CARD_FILES
 from core.errors import UserError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
@@ -108,7 +109,7 @@ def promote(run_name: str, name: str) -> StoredModel:
         with workspace.writing(target):
             shutil.copyfile(source.file, unfinished / "model.keras")
             workspace.write_json(unfinished / "split.json", source.split)
-            for name_of_file in ("dataset.json", "dataset.md"):
+            for name_of_file in DATA_CARD_FILES:
                 if (source.file.parent / name_of_file).is_file():
                     shutil.copyfile(source.file.parent / name_of_file, unfinished / name_of_file)
             card = source.card | {"name": name, "promoted": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"}

@@ -21,10 +21,10 @@ def add() -> None:
         {WAYS[0]: _from_disk, WAYS[1]: _from_upload, WAYS[2]: _from_kaggle}[way]()
 
 
-def _remember(key: str, name: str, **changes) -> None:
+def _remember(key: str, name: str) -> None:
     """Remembers the set and shows it. Raises UserError if it cannot be read or the name is taken."""
     found = data.load(key)
-    manifest.remember(found.key, name, **changes)
+    manifest.remember(found.key, name)
     st.session_state.pop(state.TABLE, None)
     state.choose_data(found.key)
     st.rerun()

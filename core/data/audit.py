@@ -28,7 +28,6 @@ class Audit:
     """
 
     data: str
-    key: str
     synthetic: bool
     films: int
     patients: int
@@ -41,10 +40,8 @@ class Audit:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for export; the key may be a path of this machine and stays here."""
-        values = dataclasses.asdict(self)
-        del values["key"]
-        return values
+        """Plain values for export; no place on this machine is among them."""
+        return dataclasses.asdict(self)
 
     def finding(self, id: str) -> Finding:
         """The finding of that id. Raises UserError if the audit has none such."""
@@ -61,7 +58,6 @@ def audit(prepared: Prepared) -> Audit:
     findings = [finding for check in CHECKS for finding in check(films)] if len(films) else []
     return Audit(
         data=prepared.name,
-        key=prepared.source.key,
         synthetic=prepared.synthetic,
         films=len(films),
         patients=len(set(films.column("patient"))),

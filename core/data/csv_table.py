@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from core.data import manifest, tree
-from core.data.identity import DICOM_ENDINGS, Headers, patient_of, pseudonym
+from core.data.identity import Headers, patient_of, pseudonym
 from core.data.sample import NORMAL, PNEUMONIA, DataSet, Sample
 from core.errors import UserError
+from core.headers import FILM_ENDINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +27,6 @@ PNEUMONIA_WORDS = {"pneumonia", "1", "true", "yes", "positive"}
 GLANCE = 500
 LABEL = re.compile(r"label|target|finding|class|diagnos|pneumonia", re.IGNORECASE)
 PATIENT = re.compile(r"(patient|subject)[ _-]?(id|number|no|name)?", re.IGNORECASE)
-# Films are looked for among these; a .txt beside each film is none.
-FILM_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", *DICOM_ENDINGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,12 +205,12 @@ class _Files:
     """Every file around the table, found by path, by name or by name without ending."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
         self.by_name: dict[str, list[str]] = {}
         for place, folders, names in os.walk(folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             inside = Path(place).relative_to(folder)
             for name in sorted(names):
+                # A .txt beside each film is none.
                 if PurePosixPath(name).suffix.lower() not in FILM_ENDINGS:
                     continue
                 shown = (inside / name).as_posix()

@@ -11,11 +11,12 @@ from pathlib import Path
 from core import dicom, workspace
 from core.data.archive import DAMAGE
 from core.errors import UserError
+from core.headers import ENDINGS
 
 # person1_bacteria_2.jpeg, IM-0115-0001.jpeg, NORMAL2-IM-0030-0001.jpeg
 PNEUMONIA_NAME = re.compile(r"person(\d+)_(bacteria|virus)_\d+")
 NORMAL_NAME = re.compile(r"((?:NORMAL2-)?IM-\d+)-\d+")
-DICOM_ENDINGS = (".dcm", ".dicom", ".dic", ".ima", "")
+DICOM_ENDINGS = ENDINGS["DICOM"]
 
 
 def pseudonym(patient: str) -> str:

@@ -117,9 +117,8 @@ def prepare(data: DataSet, spec: ImageSpec, progress: Progress = lambda done, to
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
     prepared = _open(data, spec, folder)
-    defaults = TrainSettings()
-    parts = splits.split(prepared.table, defaults.validation_fraction, defaults.test_fraction, defaults.seed)
-    card.write(card.describe(prepared, defaults, parts), folder)
+    parts = splits.split_by_default(prepared.table)
+    card.write(card.describe(prepared, TrainSettings(), parts), folder)
     return prepared
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from core.data.sample import CLASS_NAMES
 from core.errors import UserError
+from core.settings import TrainSettings
 
 PARTS = ("train", "validation", "test")
 # A film that a fix excludes, or one in an official training folder whose patient also sits in the
@@ -48,6 +49,12 @@ def split(
     for stratum in _strata(table, patients, free):
         _draw(parts, patients, stratum, shares, random)
     return parts
+
+
+def split_by_default(table: Mapping[str, list]) -> np.ndarray:
+    """`split` with the shares and the seed that a run has unless it is told otherwise."""
+    defaults = TrainSettings()
+    return split(table, defaults.validation_fraction, defaults.test_fraction, defaults.seed)
 
 
 def by_patient(table: Mapping[str, list], parts: np.ndarray) -> dict[str, str]:

@@ -10,7 +10,7 @@ from core.data.audit import Audit
 from core.data.checks.shortcuts import NUISANCES
 from core.data.prepare import Prepared
 from core.data.sample import CLASS_NAMES
-from core.data.splits import LEFT_OUT, PARTS, rule, split
+from core.data.splits import LEFT_OUT, PARTS, rule, split_by_default
 from core.images import ImageSpec
 from core.settings import TrainSettings
 from dashboard import charts, components, data_sets, findings, state
@@ -206,8 +206,7 @@ def show_card(prepared: Prepared, parts: np.ndarray) -> None:
 
 def show(prepared: Prepared) -> None:
     found = state.audited(prepared.folder.name, prepared.source.fixes, prepared)
-    defaults = TrainSettings()
-    parts = split(prepared.table, defaults.validation_fraction, defaults.test_fraction, defaults.seed)
+    parts = split_by_default(prepared.table)
     heading(prepared, found)
     # Only the open tab is drawn.
     overview, audit, numbers, films, about = st.tabs(

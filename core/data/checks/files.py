@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from core.data.checks.finding import NOTE, WARNING, Films, Finding, leave_out, plural, singles
+from core.headers import ENDINGS, FILM_ENDINGS
 
 # Grey levels. Below it a picture is one flat field.
 FLAT_CONTRAST = 3.0
@@ -18,15 +19,6 @@ ODD_CORRELATION = 0.1
 # Robust deviations: the strangest of 5,232 chest films has 5.3, the strangest phantom 3.5.
 ODD_STRANGENESS = 5.7
 SMALLEST_SIDE = 64
-ENDINGS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp",),
-    "WEBP": (".webp",),
-    "DICOM": (".dcm", ".dicom", ".dic", ".ima", ""),
-}
-KNOWN_ENDINGS = {ending for endings in ENDINGS.values() for ending in endings} - {""}
 
 
 def unreadable(films: Films) -> Iterator[Finding]:
@@ -107,7 +99,7 @@ def misnamed(films: Films) -> Iterator[Finding]:
         film
         for film, format in zip(films.column("id"), films.column("format"), strict=True)
         if PurePosixPath(film).suffix.lower() not in ENDINGS.get(format, ())
-        and PurePosixPath(film).suffix.lower() in KNOWN_ENDINGS
+        and PurePosixPath(film).suffix.lower() in FILM_ENDINGS - {""}
     ]
     if names:
         yield Finding(

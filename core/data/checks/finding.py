@@ -9,7 +9,6 @@ import numpy as np
 from core.data import splits
 from core.data.manifest import Fix
 from core.data.prepare import Prepared
-from core.settings import TrainSettings
 
 SERIOUS, WARNING, NOTE = "serious", "warning", "note"
 SEVERITIES = (SERIOUS, WARNING, NOTE)
@@ -61,8 +60,7 @@ class Films:
     def __init__(self, prepared: Prepared):
         self.prepared = prepared
         self.rows = np.flatnonzero(~np.asarray(prepared.table["excluded"], dtype=bool))
-        defaults = TrainSettings()
-        self.parts = splits.split(prepared.table, defaults.validation_fraction, defaults.test_fraction, defaults.seed)
+        self.parts = splits.split_by_default(prepared.table)
         self.drawn = self.parts[self.rows]
 
     def __len__(self) -> int:

@@ -105,6 +105,8 @@ def test_unreadable_blank_coloured_negative_and_misnamed_files_are_named(folder)
     (train / "IM-900003-0001.png").write_bytes(encode(colour))
     (train / "IM-900004-0001.png").write_bytes(encode(255 - film(3)))
     (train / "IM-900005-0001.png").write_bytes(encode(film(4), ".jpeg"))
+    (train / "IM-900006-0001.webp").write_bytes(encode(film(5), ".webp"))
+    (train / "IM-900007-0001.tiff").write_bytes(encode(film(6), ".tiff"))
     found = look(folder)
     for id, name in (
         ("unreadable", "IM-900001-0001.jpeg"),

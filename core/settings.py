@@ -41,6 +41,9 @@ def _check_value(field: dataclasses.Field, value: Any) -> None:
     elif choices := field.metadata["choices"]:
         if value not in choices:
             raise UserError(f"{field.name} is {value!r}.", fix=f"Choose one of: {', '.join(choices)}.")
+    elif field.type is bool:
+        if not isinstance(value, bool):
+            raise UserError(f"{field.name} is {value!r}.", fix="Give true or false.")
     elif field.type in (int, float):
         _check_number(field, value, field.type)
 
@@ -58,14 +61,20 @@ def parse(field: dataclasses.Field, text: str) -> Any:
     try:
         if field.type == tuple[int, ...]:
             return tuple(int(part) for part in text.split(","))
+        if field.type is bool:
+            return BOOLEANS[text.strip().lower()]
         return field.type(text)
-    except ValueError:
+    except (ValueError, KeyError):
         example = "32,64,128" if field.type == tuple[int, ...] else f"{field.default}"
         raise UserError(f"{field.name} is {text!r}.", fix=f"Give a value such as {example}.") from None
 
 
+BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
-CLASS_WEIGHTINGS = ("none", "balanced")
+SCHEDULES = ("constant", "cosine", "plateau")
+CLASS_WEIGHTINGS = ("none", "balanced", "sampling")
+AVERAGINGS = ("none", "moving average")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,11 +104,65 @@ class TrainSettings:
     )
     optimizer: str = option("adam", "Optimiser", "The rule that moves the weights.", choices=OPTIMIZERS)
     learning_rate: float = option(0.001, "Learning rate", "How far the weights move at each step.", low=1e-7, high=1.0)
+    schedule: str = option(
+        "constant",
+        "Learning-rate schedule",
+        "“cosine” lets the learning rate glide to zero over the run, “plateau” halves it whenever the validation "
+        "loss has not fallen for three epochs.",
+        choices=SCHEDULES,
+    )
+    warmup_epochs: int = option(
+        0, "Warm-up epochs", "The learning rate climbs from zero over so many epochs.", low=0, high=50
+    )
     class_weighting: str = option(
         "none",
         "Class weighting",
-        "“balanced” lets the rarer class count more, so that both weigh the same.",
+        "“balanced” lets the rarer class count more, so that both weigh the same; “sampling” shows as many films "
+        "of one class as of the other.",
         choices=CLASS_WEIGHTINGS,
+    )
+    label_smoothing: float = option(
+        0.0,
+        "Label smoothing",
+        "How far the labels are drawn in from 0 and 1, against being too sure of itself.",
+        low=0.0,
+        high=0.5,
+    )
+    weight_averaging: str = option(
+        "none",
+        "Weight averaging",
+        "“moving average” judges and keeps the mean of the weights over the last hundred steps or so, which is "
+        "steadier than the last step's.",
+        choices=AVERAGINGS,
+    )
+    early_stopping: int = option(
+        0,
+        "Early stopping (epochs)",
+        "Stops once the validation ROC AUC has not risen for so many epochs; 0 trains to the end.",
+        low=0,
+        high=1000,
+    )
+    precision: str = option(
+        "auto",
+        "Precision",
+        "“bfloat16” calculates with shorter numbers, which some processors do twice as fast; “auto” uses it where "
+        "it was measured to pay on this machine.",
+        choices=PRECISIONS,
+    )
+    rotation: float = option(
+        0.0, "Rotation (degrees)", "Turns each film by up to so much, anew every time.", low=0.0, high=45.0
+    )
+    zoom: float = option(0.0, "Zoom", "Grows or shrinks each film by up to this share.", low=0.0, high=0.5)
+    shift: float = option(0.0, "Shift", "Moves each film by up to this share of its side.", low=0.0, high=0.5)
+    mirror: bool = option(
+        False, "Mirror", "Swaps left and right in half of the films; the heart then lies on the other side."
+    )
+    brightness: float = option(
+        0.0, "Brightness", "Makes each film brighter or darker by up to this share of full white.", low=0.0, high=0.5
+    )
+    contrast: float = option(0.0, "Contrast", "Raises or lowers contrast by up to this share.", low=0.0, high=0.9)
+    noise: float = option(
+        0.0, "Noise", "Adds grain of up to this share of full white, as a standard deviation.", low=0.0, high=0.3
     )
     validation_fraction: float = option(
         0.15,
@@ -128,6 +191,11 @@ class TrainSettings:
                 f"validation_fraction and test_fraction leave only "
                 f"{1 - self.validation_fraction - self.test_fraction:.0%} of the films for training.",
                 fix="Lower them: together they may take 80 % at the most.",
+            )
+        if self.schedule == "plateau" and self.warmup_epochs:
+            raise UserError(
+                "A warm-up cannot be combined with the schedule “plateau”.",
+                fix="Set warmup_epochs to 0, or choose the schedule cosine or constant.",
             )
 
     def to_json(self) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 import csv
 import dataclasses
 import datetime
-import gc
 import os
-import platform
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +15,33 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core import architectures, calibration, data, jobs, model_store, runs, workspace
+from core import (
+    architectures,
+    calibration,
+    checkpoint,
+    data,
+    jobs,
+    model_store,
+    optimizers,
+    precision,
+    provenance,
+    run_log,
+    workspace,
+)
 from core.architectures import ARCHITECTURES
 from core.data import card as data_card
 from core.data import splits
-from core.data.batches import Shuffle, eval_batches, train_batches
+from core.data.batches import Shuffle, Source
+from core.data.film_file import FilmFile
 from core.data.prepare import Prepared, Progress, prepare
 from core.errors import UserError
 from core.images import ImageSpec
+from core.recorder import MONITORED, LearningRate, Recorder, Stopped, obey_stop
 from core.runs import Run
 from core.settings import TrainSettings
 
 EVAL_BATCH = 64
-MONITORED = "val_roc_auc"
-
-
-class Stopped(Exception):
-    """A stop was asked for; leaves keras's fit from within a batch."""
+PLATEAU_EPOCHS, PLATEAU_FACTOR = 3, 0.5
 
 
 @keras.saving.register_keras_serializable("pneumoscope")
@@ -45,31 +53,36 @@ class Specificity(keras.metrics.Recall):
 
 
 def train(run: Run) -> None:
-    """Trains the run, from its checkpoint where there is one, and writes best.keras and card.json.
+    """Trains the run, from its checkpoint where there is one; leaves best.keras, last.keras and card.json.
 
     Returns when the last epoch is done or a stop was obeyed; a stop before the first batch leaves no
-    model. Raises UserError for settings or data that cannot be trained on.
+    model. Raises UserError for settings or data that cannot be trained on, and for weights that run
+    away; the best model until then is kept.
     """
     settings, folder = run.settings, run.folder
-    options = architectures.options_of(settings)
+    architectures.options_of(settings)
     try:
         prepared = prepare(
             data.load(settings.data), ImageSpec(settings.image_size, settings.framing), _stoppable(folder)
         )
     except Stopped:
         return
+    stored = checkpoint.read(folder)
     parts = _split(folder, prepared, settings)
-    data_card.write(data_card.describe(prepared, settings, parts), folder)
-    keras.utils.set_random_seed(settings.seed)
-    checkpoint = workspace.read_json(folder / "checkpoint.json", {"epochs_done": 0, "best": None, "best_epoch": 0})
-    _forget_unfinished_epochs(folder, checkpoint["epochs_done"])
-    if checkpoint["epochs_done"]:
-        model = keras.models.load_model(folder / checkpoint["file"])
-    else:
-        model = ARCHITECTURES[settings.architecture].build(settings.image_size, options)
-        _compile(model, settings)
-    _fit(model, run, prepared, parts, checkpoint)
-    _write_card(run, prepared, parts)
+    card = data_card.describe(prepared, settings, parts)
+    _refuse_changed_films(folder, card, stored)
+    data_card.write(card, folder)
+    chosen = precision.choose(settings)
+    made_with = provenance.gather(chosen, card["sha256"]["films"])
+    workspace.write_json(folder / provenance.FILE, made_with)
+    jobs.update(folder, details={"stage": "Building the network"})
+    with FilmFile(prepared.folder, settings.image_size) as films:
+        source = Source(prepared, films)
+        problem = _fit(_build(settings, chosen), run, source, parts, stored, chosen)
+        if (folder / "best.keras").is_file():
+            _write_card(run, source, parts, card, made_with)
+    if problem:
+        raise problem
 
 
 def _stoppable(folder: Path) -> Progress:
@@ -78,14 +91,21 @@ def _stoppable(folder: Path) -> Progress:
 
     def progress(done: int, total: int) -> None:
         meter(done, total)
-        _obey_stop(folder)
+        obey_stop(folder)
 
     return progress
 
 
-def _obey_stop(folder: Path) -> None:
-    if runs.stop_requested(folder):
-        raise Stopped
+def _refuse_changed_films(folder: Path, card: dict[str, Any], stored: dict[str, Any]) -> None:
+    """Half a run on some films and half on others would be neither."""
+    before = workspace.read_json(folder / data_card.FILES[0])
+    if not stored["epochs_done"] or not isinstance(before, dict):
+        return
+    if any(before.get(name) != card[name] for name in ("sha256", "exclusions", "films")):
+        raise UserError(
+            f"The films of {card['name']} have changed since this run began: it cannot be resumed.",
+            fix="Start a new run with the same settings: `train --like RUN`, or Duplicate on the Runs page.",
+        )
 
 
 def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndarray:
@@ -98,55 +118,129 @@ def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndar
     return parts
 
 
-def _compile(model: keras.Model, settings: TrainSettings) -> None:
+def _build(settings: TrainSettings, chosen: str) -> keras.Model:
+    """The network at that precision, its weights drawn by the seed."""
+    keras.utils.set_random_seed(settings.seed)
+    module, options = ARCHITECTURES[settings.architecture], architectures.options_of(settings)
+    return precision.built(lambda: module.build(settings.image_size, options), chosen)
+
+
+def _compile(model: keras.Model, settings: TrainSettings, steps: int) -> None:
     model.compile(
-        optimizer=keras.optimizers.get(
-            {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
-        ),
-        loss="binary_crossentropy",
+        optimizer=optimizers.make(settings, steps),
+        loss=keras.losses.BinaryCrossentropy(label_smoothing=settings.label_smoothing),
         metrics=[
             keras.metrics.BinaryAccuracy(name="accuracy"),
             keras.metrics.AUC(name="roc_auc"),
             keras.metrics.Recall(name="sensitivity"),
             Specificity(name="specificity"),
         ],
+        # XLA halves the speed on a processor (measured).
+        jit_compile=False,
     )
 
 
-def _fit(model: keras.Model, run: Run, prepared: Prepared, parts: np.ndarray, checkpoint: dict[str, Any]) -> None:
-    settings = run.settings
-    shuffle = Shuffle(np.flatnonzero(parts == "train"), settings.seed)
-    recorder = Recorder(run, shuffle, checkpoint)
+def _callbacks(settings: TrainSettings) -> list[keras.callbacks.Callback]:
+    """Keras's own, as the settings ask for them; averaged weights are swapped in before anyone judges or saves."""
+    found: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
+    if settings.weight_averaging != "none":
+        found.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if settings.schedule == "plateau":
+        found.append(keras.callbacks.ReduceLROnPlateau(factor=PLATEAU_FACTOR, patience=PLATEAU_EPOCHS))
+    if settings.early_stopping:
+        found.append(keras.callbacks.EarlyStopping(MONITORED, mode="max", patience=settings.early_stopping))
+    return found
+
+
+def _fit(
+    model: keras.Model, run: Run, source: Source, parts: np.ndarray, stored: dict[str, Any], chosen: str
+) -> UserError | None:
+    """Trains until the last epoch, a stop, or what it returns: the reason why it cannot go on."""
+    settings, folder = run.settings, run.folder
+    labels = source.prepared.labels
+    films = {part: np.flatnonzero(parts == part) for part in ("train", "validation")}
+    shuffle = Shuffle(films["train"], labels, settings.seed, settings.class_weighting == "sampling")
+    _compile(model, settings, optimizers.steps_an_epoch(len(films["train"]), settings))
+    if stored["epochs_done"]:
+        checkpoint.restore(folder, model, stored)
+    _forget_unfinished_epochs(folder, stored["epochs_done"], shuffle, settings)
+    others = _callbacks(settings)
+    twin = _float32_twin(model, settings, chosen)
+    facts = {
+        "precision": chosen,
+        "train_films": len(films["train"]),
+        "validation": _counts(labels[films["validation"]]),
+    }
+    recorder = Recorder(
+        folder, settings, source, shuffle, films["validation"], others, stored, lambda path: _save(twin(), path), facts
+    )
+    jobs.update(folder, details=facts | {"stage": "First batch"})
+    ends_early = stored["callbacks"].get("EarlyStopping", {}).get("stopped_epoch")
+    table = keras.callbacks.CSVLogger(folder / "metrics.csv", append=stored["epochs_done"] > 0)
+    problem = None
     try:
-        with workspace.writing(run.folder):
+        with workspace.writing(folder):
             model.fit(
-                train_batches(prepared, shuffle, settings.batch_size),
-                validation_data=eval_batches(prepared, np.flatnonzero(parts == "validation"), EVAL_BATCH),
-                initial_epoch=checkpoint["epochs_done"],
-                epochs=settings.epochs,
-                class_weight=_class_weight(prepared.labels[shuffle.films], settings),
-                callbacks=[
-                    keras.callbacks.TerminateOnNaN(),
-                    keras.callbacks.CSVLogger(run.folder / "metrics.csv", append=checkpoint["epochs_done"] > 0),
-                    recorder,
-                ],
+                source.train_batches(shuffle, settings),
+                validation_data=source.eval_batches(films["validation"], EVAL_BATCH),
+                initial_epoch=stored["epochs_done"],
+                epochs=stored["epochs_done"] if ends_early else settings.epochs,
+                class_weight=_class_weight(labels[shuffle.films], settings),
+                callbacks=[LearningRate(), *others, table, recorder],
                 # The batches come shuffled.
                 shuffle=False,
                 verbose=0,
             )
     except Stopped:
-        if not (run.folder / "best.keras").is_file():
-            _save(_without_optimizer(model), run.folder / "best.keras")
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise UserError(
+        pass
+    except (tf.errors.OpError, MemoryError) as error:
+        problem = _explained(error, source)
+    finally:
+        # Keras closes it only where fit comes to its end.
+        if table.csv_file:
+            table.csv_file.close()
+    recorder.flush()
+    if recorder.lost:
+        return UserError(
+            "The loss is no longer a number: the weights have run away.",
+            fix="Start again with a lower learning rate, a tenth of this one. The best model so far was kept.",
+        )
+    _save(twin(), folder / "last.keras")
+    if not (folder / "best.keras").is_file():
+        _save(twin(), folder / "best.keras")
+    return problem
+
+
+def _explained(error: Exception, source: Source) -> UserError:
+    """What ended the training, for people. Raises the error on if it is our fault."""
+    if isinstance(source.error, UserError):
+        return source.error
+    if isinstance(error, tf.errors.ResourceExhaustedError | MemoryError):
+        return UserError(
             "The memory of this machine does not suffice for this network and batch.",
             fix="Use a smaller batch, smaller images or fewer filters.",
-        ) from error
-    if recorder.lost:
-        raise UserError(
-            "The loss is no longer a number: the weights have run away.",
-            fix="Start again with a lower learning rate, a tenth of this one.",
         )
+    raise error
+
+
+def _counts(labels: np.ndarray) -> dict[str, int]:
+    return {"normal": int((labels == 0).sum()), "pneumonia": int((labels == 1).sum())}
+
+
+def _float32_twin(model: keras.Model, settings: TrainSettings, chosen: str) -> Callable[[], keras.Model]:
+    """Hands out the network as it is to be stored: uncompiled, a third of the size on disk, and in float32.
+
+    A network built for bfloat16 would carry that into its file and answer in bfloat16 wherever it is loaded.
+    """
+    if chosen == "float32":
+        return lambda: keras.Model(model.inputs, model.outputs, name=model.name)
+    twin = _build(settings, "float32")
+
+    def filled() -> keras.Model:
+        twin.set_weights(model.get_weights())
+        return twin
+
+    return filled
 
 
 def _class_weight(labels: np.ndarray, settings: TrainSettings) -> dict[int, float] | None:
@@ -155,22 +249,16 @@ def _class_weight(labels: np.ndarray, settings: TrainSettings) -> dict[int, floa
     return {label: len(labels) / (2 * int((labels == label).sum())) for label in (0, 1)}
 
 
-def _forget_unfinished_epochs(folder: Path, epochs_done: int) -> None:
+def _forget_unfinished_epochs(folder: Path, epochs_done: int, shuffle: Shuffle, settings: TrainSettings) -> None:
     """Drops log lines behind the checkpoint: those epochs are trained anew."""
-    for name in ("metrics.csv", "steps.csv"):
-        path = folder / name
-        if path.is_file():
-            with path.open(newline="") as file:
-                header, *lines = list(csv.reader(file)) or [[]]
-            column = header.index("epoch") if "epoch" in header else None
-            kept = [line for line in lines if column is not None and line and float(line[column]) < epochs_done]
-            rows = "".join(",".join(row) + "\n" for row in [header, *kept])
-            workspace.write_bytes(path, rows.encode())
-
-
-def _without_optimizer(model: keras.Model) -> keras.Model:
-    """The same layers, uncompiled: a third of the size on disk."""
-    return keras.Model(model.inputs, model.outputs, name=model.name)
+    run_log.keep_steps(folder, epochs_done * optimizers.steps_an_epoch(len(shuffle.films), settings))
+    path = folder / "metrics.csv"
+    if path.is_file():
+        with path.open(newline="", errors="replace") as file:
+            header, *lines = list(csv.reader(file)) or [[]]
+        kept = [line for line in lines if line and line[0].isdecimal() and int(line[0]) < epochs_done]
+        rows = "".join(",".join(row) + "\n" for row in [header, *kept])
+        workspace.write_bytes(path, rows.encode())
 
 
 def _save(model: keras.Model, path: Path) -> None:
@@ -183,141 +271,28 @@ def _save(model: keras.Model, path: Path) -> None:
             beside.unlink(missing_ok=True)
 
 
-class Recorder(keras.callbacks.Callback):
-    """Writes a run's progress to disk, keeps the best model and a checkpoint, and obeys a stop.
-
-    The checkpoint is the whole model with its optimiser at the end of an epoch, and beside it which
-    epoch was best. Example: `model.fit(..., callbacks=[Recorder(run, shuffle, checkpoint)])`.
-    """
-
-    def __init__(self, run: Run, shuffle: Shuffle, checkpoint: dict[str, Any]):
-        super().__init__()
-        self.folder = run.folder
-        self.settings = run.settings
-        self.shuffle = shuffle
-        self.checkpoint = dict(checkpoint)
-        self.first_epoch = checkpoint["epochs_done"]
-        self.lost = False
-        self.written = 0.0
-        self.films_per_second = 0.0
-        self.epoch = 0
-        self.validation_seconds = 0.0
-
-    @property
-    def steps(self) -> int:
-        return -(-len(self.shuffle.films) // self.settings.batch_size)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = self.shuffle.epoch = epoch
-        self.epoch_started = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not np.isfinite((logs or {}).get("loss", 0.0)):
-            self.lost = True
-        now = time.monotonic()
-        if batch == 0 and self.epoch == self.first_epoch:
-            # The first step of a process also builds the graph: it would spoil the speed.
-            self.epoch_started = now
-            self._write(1, logs)
-            # Only now: the start competes with the very page that waits for it.
-            jobs.lower_priority()
-            gc.enable()
-        elif now - self.written >= 0.5:
-            timed = batch if self.epoch == self.first_epoch else batch + 1
-            self.films_per_second = timed * self.settings.batch_size / (now - self.epoch_started)
-            self._write(batch + 1, logs)
-        _obey_stop(self.folder)
-
-    def on_test_batch_end(self, batch, logs=None):
-        _obey_stop(self.folder)
-
-    def on_test_begin(self, logs=None):
-        self.validation_started = time.monotonic()
-
-    def on_test_end(self, logs=None):
-        self.validation_seconds = time.monotonic() - self.validation_started
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.lost:
-            return
-        best = self.checkpoint["best"]
-        if best is None or logs[MONITORED] > best:
-            self.checkpoint |= {"best": logs[MONITORED], "best_epoch": epoch + 1}
-            # A resumed run has a card and reports already, and they speak of another model.
-            for name in ("card.json", "report.json"):
-                (self.folder / name).unlink(missing_ok=True)
-            _save(_without_optimizer(self.model), self.folder / "best.keras")
-        self._keep_checkpoint(epoch + 1)
-        self._write(self.steps, logs)
-
-    def _keep_checkpoint(self, epochs_done: int) -> None:
-        """The JSON names its model, so that the two change in one step."""
-        name = f"checkpoint-{epochs_done}.keras"
-        _save(self.model, self.folder / name)
-        self.checkpoint |= {"epochs_done": epochs_done, "file": name}
-        workspace.write_json(self.folder / "checkpoint.json", self.checkpoint)
-        for older in self.folder.glob("checkpoint-*.keras"):
-            if older.name != name:
-                older.unlink()
-
-    def _write(self, done: int, logs: dict[str, float] | None) -> None:
-        """done: batches of this epoch."""
-        self.written = time.monotonic()
-        logs = logs or {}
-        steps_left = self.steps * (self.settings.epochs - self.epoch) - done
-        seconds_left = None
-        if self.films_per_second:
-            seconds_left = steps_left * self.settings.batch_size / self.films_per_second
-            seconds_left += (self.settings.epochs - self.epoch) * self.validation_seconds
-        jobs.update(
-            self.folder,
-            state="training",
-            done=self.epoch * self.steps + done,
-            total=self.steps * self.settings.epochs,
-            details={
-                "epoch": self.epoch + 1,
-                "epochs": self.settings.epochs,
-                "batch": done,
-                "batches": self.steps,
-                "films_per_second": self.films_per_second,
-                "seconds_left": seconds_left,
-                "best_epoch": self.checkpoint["best_epoch"],
-            },
-        )
-        path = self.folder / "steps.csv"
-        with workspace.writing(path), path.open("a") as log:
-            if log.tell() == 0:
-                log.write("epoch,step,loss,accuracy\n")
-            step = self.epoch * self.steps + done
-            log.write(f"{self.epoch},{step},{logs.get('loss', 0):.6g},{logs.get('accuracy', 0):.6g}\n")
-
-
-def _write_card(run: Run, prepared: Prepared, parts: np.ndarray) -> None:
+def _write_card(
+    run: Run, source: Source, parts: np.ndarray, data_description: dict[str, Any], made_with: dict[str, Any]
+) -> None:
     """What one must know to use the model: calibrated on the validation part, hash and all."""
     model = keras.models.load_model(run.folder / "best.keras", compile=False)
     films = np.flatnonzero(parts == "validation")
-    scores = model.predict(eval_batches(prepared, films, EVAL_BATCH), verbose=0)[:, 0]
-    temperature = calibration.fit_temperature(prepared.labels[films], scores)
+    scores = model.predict(source.eval_batches(films, EVAL_BATCH), verbose=0)[:, 0]
+    temperature = calibration.fit_temperature(source.prepared.labels[films], scores)
     settings = run.settings.to_json()
     del settings["data"]
-    checkpoint = workspace.read_json(run.folder / "checkpoint.json", {"best_epoch": 0})
     card = {
         "name": run.name,
         "created": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
         "architecture": run.settings.architecture,
         "parameters": model.count_params(),
-        "image_spec": dataclasses.asdict(prepared.spec),
+        "image_spec": dataclasses.asdict(source.prepared.spec),
         "settings": settings,
-        "best_epoch": checkpoint["best_epoch"],
-        "data": data_card.describe(prepared, run.settings, parts),
+        "best_epoch": checkpoint.read(run.folder)["best_epoch"],
+        "data": data_description,
         "calibration": {"method": "temperature", "temperature": temperature, "films": len(films)},
         "operating_point": dataclasses.asdict(calibration.EVEN_ODDS),
         "sha256": model_store.file_hash(run.folder / "best.keras"),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
+        "made_with": made_with,
     }
     workspace.write_json(run.folder / "card.json", card)

@@ -13,6 +13,8 @@ LEVELS = (
         "core.errors",
         "core.workspace",
         "core.settings",
+        "core.presets",
+        "core.machine",
         "core.dicom_pixels",
         "core.dicom",
         "core.headers",
@@ -39,6 +41,8 @@ LEVELS = (
         "core.data.splits",
         "core.data.duplicates",
         "core.data.likeness",
+        "core.data.film_file",
+        "core.data.augment",
         "core.data.card",
         "core.data.checks.finding",
         "core.data.checks.copies",
@@ -47,11 +51,27 @@ LEVELS = (
         "core.data.checks.shortcuts",
         "core.data.checks",
         "core.data.audit",
+        "core.run_log",
+        "core.diagnosis",
+        "core.provenance",
         "core.jobs",
+        "core.run_queue",
         "core.runs",
         "core.model_store",
     ),
-    ("core.architectures.simple_cnn", "core.architectures", "core.data.batches", "core.training"),
+    (
+        "core.architectures.simple_cnn",
+        "core.architectures",
+        "core.architectures.cost",
+        "core.advice",
+        "core.probe",
+        "core.data.batches",
+        "core.precision",
+        "core.optimizers",
+        "core.checkpoint",
+        "core.recorder",
+        "core.training",
+    ),
     ("core.prediction",),
     ("core.evaluation",),
     ("core.reports",),
@@ -59,14 +79,34 @@ LEVELS = (
         "core.commands",
         "core.commands.output",
         "core.commands.data",
+        "core.commands.machine",
         "core.commands.training",
         "core.commands.models",
+        "core.commands.runs",
         "core.cli",
+        "core.worker",
     ),
-    ("dashboard.app_pages", "dashboard.state", "dashboard.charts"),
+    ("dashboard.app_pages", "dashboard.state", "dashboard.charts", "dashboard.curves", "dashboard.run_tables"),
     ("dashboard.components",),
-    ("dashboard.data_sets", "dashboard.findings"),
+    (
+        "dashboard.data_sets",
+        "dashboard.findings",
+        "dashboard.previews",
+        "dashboard.run_views",
+        "dashboard.run_actions",
+        "dashboard.live",
+        "dashboard.training_form",
+    ),
 )
+NEED_TENSORFLOW = {
+    "core.probe",
+    "core.data.batches",
+    "core.precision",
+    "core.optimizers",
+    "core.checkpoint",
+    "core.recorder",
+    "core.training",
+}
 FILES = sorted([*PROJECT.glob("core/**/*.py"), *PROJECT.glob("dashboard/**/*.py")])
 
 
@@ -125,7 +165,7 @@ def test_no_file_under_core_imports_streamlit(path):
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_tensorflow_is_imported_up_front_only_where_networks_are_trained(path):
-    if module_name(path) not in ("core.training", "core.data.batches"):
+    if module_name(path) not in NEED_TENSORFLOW:
         assert not top_imports(path) & {"tensorflow", "keras"}
 
 

@@ -1,19 +1,26 @@
 """Networks to choose from. A new one is one file and one line in ARCHITECTURES.
 
 Each has `Options`, a dataclass whose fields the Train page draws as widgets, with
-`check(image_size)` that raises UserError for what cannot be built, and `build(image_size, options)`,
-an uncompiled keras.Model: (size, size, 1) uint8 in, one sigmoid unit out, its last feature map
-named "features".
+`check(image_size)` that raises UserError for what cannot be built; `layers(image_size, options)`, what
+each layer costs, told without building it; and `build(image_size, options)`, an uncompiled keras.Model:
+(size, size, 1) uint8 in, one sigmoid unit out, its last feature map named "features".
 """
 
 import dataclasses
 from typing import Any
 
 from core.architectures import simple_cnn
+from core.architectures.cost import LayerCost
 from core.errors import UserError
 from core.settings import TrainSettings, from_values, parse
 
 ARCHITECTURES = {"simple_cnn": simple_cnn}
+
+
+def layers_of(settings: TrainSettings) -> list[LayerCost]:
+    """What each layer of the settings' network costs. Raises UserError for a network that cannot be built."""
+    options = options_of(settings)
+    return ARCHITECTURES[settings.architecture].layers(settings.image_size, options)
 
 
 def options_of(settings: TrainSettings) -> Any:

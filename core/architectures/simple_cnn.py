@@ -3,6 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
+from core.architectures.cost import LayerCost
 from core.errors import UserError
 from core.settings import check, option
 
@@ -57,19 +58,43 @@ class Options:
             )
 
 
+def layers(image_size: int, options: Options) -> list[LayerCost]:
+    """Every layer that `build` makes, in order, without building it."""
+    side, channels = image_size, 1
+    found = [LayerCost("rescaling", "Rescaling", (side, side, 1), 0, 0.0)]
+    for depth, filters in enumerate(options.filters, start=1):
+        name = "features" if depth == len(options.filters) else f"convolution_{depth}"
+        side -= options.kernel_size - 1
+        weights = options.kernel_size**2 * channels * filters
+        shape = (side, side, filters)
+        found.append(LayerCost(name, "Conv2D", shape, weights + filters, 2 * weights * side * side / 1e6))
+        side, channels = side // options.pool_size, filters
+        found.append(LayerCost(f"pooling_{depth}", "MaxPooling2D", (side, side, filters), 0, 0.0))
+    inputs = side * side * channels
+    found.append(LayerCost("flatten", "Flatten", (inputs,), 0, 0.0))
+    found.append(_dense("dense", inputs, options.dense_units))
+    if options.dropout:
+        found.append(LayerCost("dropout", "Dropout", (options.dense_units,), 0, 0.0))
+    return [*found, _dense("pneumonia", options.dense_units, 1)]
+
+
+def _dense(name: str, inputs: int, units: int) -> LayerCost:
+    return LayerCost(name, "Dense", (units,), (inputs + 1) * units, 2 * inputs * units / 1e6)
+
+
 def build(image_size: int, options: Options) -> "keras.Model":
     """An uncompiled model: (image_size, image_size, 1) uint8 in, one sigmoid unit out."""
     import keras
-    from keras import layers
+    from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Rescaling
 
     film = keras.Input((image_size, image_size, 1), dtype="uint8", name="film")
-    x = layers.Rescaling(1 / 255)(film)
+    x = Rescaling(1 / 255, name="rescaling")(film)
     for depth, filters in enumerate(options.filters, start=1):
         name = "features" if depth == len(options.filters) else f"convolution_{depth}"
-        x = layers.Conv2D(filters, options.kernel_size, activation=options.activation, name=name)(x)
-        x = layers.MaxPooling2D(options.pool_size)(x)
-    x = layers.Flatten()(x)
-    x = layers.Dense(options.dense_units, activation=options.activation)(x)
+        x = Conv2D(filters, options.kernel_size, activation=options.activation, name=name)(x)
+        x = MaxPooling2D(options.pool_size, name=f"pooling_{depth}")(x)
+    x = Flatten(name="flatten")(x)
+    x = Dense(options.dense_units, activation=options.activation, name="dense")(x)
     if options.dropout:
-        x = layers.Dropout(options.dropout)(x)
-    return keras.Model(film, layers.Dense(1, activation="sigmoid", dtype="float32")(x), name="simple_cnn")
+        x = Dropout(options.dropout, name="dropout")(x)
+    return keras.Model(film, Dense(1, activation="sigmoid", dtype="float32", name="pneumonia")(x), name="simple_cnn")

@@ -1,0 +1,92 @@
+"""The end of a run's last whole epoch: everything that the next one depends on, written in one step.
+
+checkpoint.json says how far the run is, which epoch was best, what the callbacks remember, and names
+the file of weights: the model's variables (seeds of its random layers among them) and the optimiser's,
+as numpy.save writes them, one after the other. Keras's own file takes twice as long to write.
+"""
+
+import numbers
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from core import workspace
+from core.errors import UserError
+
+FILE = "checkpoint.json"
+FRESH = {"epochs_done": 0, "best": None, "best_epoch": 0, "callbacks": {}}
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """How far the run is; that of a fresh run where nothing was written. Raises UserError if it was damaged."""
+    if not (folder / FILE).is_file():
+        return dict(FRESH)
+    stored = workspace.read_json(folder / FILE)
+    if not isinstance(stored, dict) or not stored.keys() >= FRESH.keys() | {"file"}:
+        raise _damaged()
+    return stored
+
+
+def write(folder: Path, model: keras.Model, progress: dict[str, Any], callbacks: list) -> dict[str, Any]:
+    """Writes the weights, then the JSON that names them; returns the JSON. Raises UserError if the disk refuses.
+
+    progress: epochs_done, best and best_epoch.
+    """
+    name = f"checkpoint-{progress['epochs_done']}.bin"
+    with workspace.writing(folder / name):
+        beside = folder / f"{name}.part"
+        try:
+            with beside.open("wb") as file:
+                for variable in _variables(model):
+                    np.save(file, variable.numpy())
+            beside.replace(folder / name)
+        finally:
+            beside.unlink(missing_ok=True)
+    state = progress | {"file": name, "callbacks": {type(each).__name__: _plain_state(each) for each in callbacks}}
+    workspace.write_json(folder / FILE, state)
+    for older in folder.glob("checkpoint-*"):
+        if older.name != name:
+            older.unlink(missing_ok=True)
+    return state
+
+
+def restore(folder: Path, model: keras.Model, stored: dict[str, Any]) -> None:
+    """Sets the compiled model's and the optimiser's variables. Raises UserError if the file does not fit."""
+    model.optimizer.build(model.trainable_variables)
+    try:
+        with (folder / stored["file"]).open("rb") as file:
+            for variable in _variables(model):
+                variable.assign(np.load(file))
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise _damaged() from error
+
+
+def restore_callbacks(callbacks: list, stored: dict[str, Any]) -> None:
+    """Gives each callback its memory back. To be called when all of them have seen on_train_begin, which clears it."""
+    for callback in callbacks:
+        for name, value in stored["callbacks"].get(type(callback).__name__, {}).items():
+            setattr(callback, name, value)
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _plain_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Counters, bests and flags: whatever JSON can hold of a callback's attributes."""
+    found = {}
+    for name, value in vars(callback).items():
+        if isinstance(value, bool | str | None):
+            found[name] = value
+        elif isinstance(value, numbers.Number):
+            found[name] = int(value) if isinstance(value, numbers.Integral) else float(value)
+    return found
+
+
+def _damaged() -> UserError:
+    return UserError(
+        "The checkpoint of this run is damaged or does not fit its settings: it cannot be resumed.",
+        fix="Start a new run with the same settings: `train --like RUN`, or Duplicate on the Runs page.",
+    )

@@ -1,0 +1,72 @@
+"""What a network is said to cost is what it costs once it is built."""
+
+import dataclasses
+
+import pytest
+
+from core import architectures
+from core.architectures import ARCHITECTURES
+from core.architectures.cost import LayerCost, training_mflop
+from core.errors import UserError
+from core.settings import TrainSettings
+
+OTHER_OPTIONS = {
+    "simple_cnn": (
+        {"filters": (5,), "kernel_size": 1, "pool_size": 1, "dense_units": 3},
+        {"filters": (4, 8, 6), "kernel_size": 3, "pool_size": 3, "dropout": 0.5, "activation": "tanh"},
+        {"filters": (3, 7), "kernel_size": 7, "pool_size": 2, "dense_units": 11},
+    )
+}
+CASES = [
+    (name, size, options)
+    for name in ARCHITECTURES
+    for size, options in ((64, {}), (150, {}), *((101, options) for options in OTHER_OPTIONS.get(name, ())))
+]
+
+
+@pytest.mark.parametrize(("name", "size", "options"), CASES)
+def test_layers_foretells_every_layer_of_the_built_network(name, size, options):
+    architecture = ARCHITECTURES[name]
+    options = architecture.Options(**options)
+    options.check(size)
+    built = architecture.build(size, options).layers[1:]
+    foretold = architecture.layers(size, options)
+    assert [row.name for row in foretold] == [layer.name for layer in built]
+    assert [row.kind for row in foretold] == [type(layer).__name__ for layer in built]
+    assert [row.shape for row in foretold] == [tuple(layer.output.shape[1:]) for layer in built]
+    assert [row.parameters for row in foretold] == [layer.count_params() for layer in built]
+
+
+@pytest.mark.parametrize(("name", "size", "options"), CASES)
+def test_the_work_of_a_layer_is_two_operations_for_each_weight_and_place_it_is_used_at(name, size, options):
+    architecture = ARCHITECTURES[name]
+    options = architecture.Options(**options)
+    rows = {row.name: row for row in architecture.layers(size, options)}
+    for layer in architecture.build(size, options).layers[1:]:
+        places = layer.output.shape[1] * layer.output.shape[2] if len(layer.output.shape) == 4 else 1
+        weights = layer.kernel.shape.num_elements() if hasattr(layer, "kernel") else 0
+        assert rows[layer.name].mflop == pytest.approx(2 * weights * places / 1e6)
+
+
+def test_the_default_network_has_19_million_parameters_and_takes_628_million_operations_a_film():
+    rows = architectures.layers_of(TrainSettings())
+    assert sum(row.parameters for row in rows) == 18_982_241
+    assert training_mflop(rows) == pytest.approx(628, abs=0.5)
+
+
+def test_the_first_layer_with_weights_needs_no_gradient_of_its_input():
+    rows = [LayerCost("rescaling", "Rescaling", (4,), 0, 0.0), LayerCost("a", "Dense", (2,), 10, 5.0)]
+    assert training_mflop(rows) == 10
+    assert training_mflop([*rows, LayerCost("b", "Dense", (1,), 3, 2.0)]) == 16
+    assert training_mflop(rows[:1]) == 0
+
+
+def test_a_row_tells_how_many_numbers_the_layer_puts_out():
+    assert LayerCost("a", "Conv2D", (3, 4, 5), 0, 0.0).values == 60
+
+
+def test_layers_of_refuses_what_cannot_be_built():
+    with pytest.raises(UserError, match="Nothing is left"):
+        architectures.layers_of(dataclasses.replace(TrainSettings(), image_size=16, options={"filters": (8,) * 5}))
+    with pytest.raises(UserError, match="no architecture"):
+        architectures.layers_of(dataclasses.replace(TrainSettings(), architecture="none"))

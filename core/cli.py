@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 from core.architectures import ARCHITECTURES
-from core.commands import data, models, training
+from core.commands import data, machine, models, runs, training
 from core.commands.output import DONE, USERS_FAULT
 from core.data.kaggle_hub import CHEST_XRAY
 from core.errors import UserError
@@ -97,11 +97,18 @@ def _parser() -> Parser:
     sub.add_argument("--epochs", type=int, help="how many times the network sees every film")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting")
     sub.add_argument("--like", metavar="RUN", help="take every setting not given here from that run")
+    sub.add_argument("--detach", action="store_true", help="start it, print its name and leave it to itself")
     sub.add_argument("--run", help=argparse.SUPPRESS)
 
-    sub = add("runs", training.manage_runs, "list, stop, resume or remove runs")
-    sub.add_argument("action", nargs="?", default="list", choices=["list", "stop", "resume", "remove"])
+    sub = add("runs", runs.manage_runs, "list, show, stop, resume, remove, move or note runs")
+    sub.add_argument("action", nargs="?", default="list", choices=["list", *runs.ACTIONS])
     sub.add_argument("run", nargs="?")
+    sub.add_argument("--to", type=int, metavar="N", help="move: its new place in the queue, 1 is the next")
+    sub.add_argument("--tags", metavar="A,B", help="note: words to find it by, in place of those it has")
+    sub.add_argument("--note", metavar="TEXT", help="note: what is worth knowing about it")
+
+    sub = add("probe", machine.probe, "measure how fast this machine trains")
+    sub.add_argument("--job", help=argparse.SUPPRESS)
 
     sub = add("evaluate", models.evaluate, "judge a model on films it was not trained on")
     sub.add_argument("--model", required=True, help="a promoted model or a run")

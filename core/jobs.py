@@ -1,6 +1,7 @@
 """Long work in a process of its own, which outlives the tab and the server that asked for it.
 
-A job is a folder: `lock` (held by the worker as long as it lives), `status.json` and `log.txt`.
+A job is a folder: `lock` (held by the worker as long as it lives), `status.json` and `log.txt`. The
+worker is the child of a light process, core.worker, that sees how it ends.
 """
 
 import contextlib
@@ -21,8 +22,10 @@ from filelock import FileLock, Timeout
 from core import workspace
 from core.errors import UserError
 
-OPEN_STATES = ("starting", "downloading", "preparing", "training", "evaluating")
+OPEN_STATES = ("starting", "downloading", "measuring", "preparing", "training", "evaluating")
 FINAL_STATES = ("finished", "stopped", "failed")
+# Waits for its turn: neither at work nor at an end.
+QUEUED = "queued"
 START_SECONDS = 20
 
 
@@ -30,10 +33,10 @@ START_SECONDS = 20
 class Status:
     """Where a job stands.
 
-    state: one of OPEN_STATES or FINAL_STATES; "interrupted" is what `status` makes of an open
-    state whose worker is gone. done, total: of the present stage. error, fix: of a failed job; ours:
-    whether the fault is the program's. started, updated: seconds since the epoch. details: figures
-    of the worker's own.
+    state: QUEUED or one of OPEN_STATES or FINAL_STATES; "interrupted" is what `status` makes of an
+    open state whose worker is gone. done, total: of the present stage. error, fix: why it failed, or
+    what ended its worker; ours: whether the fault is the program's. started, updated: seconds since
+    the epoch. details: figures of the worker's own.
     """
 
     state: str = "starting"
@@ -50,28 +53,56 @@ class Status:
 def launch(folder: Path, arguments: list[str]) -> None:
     """Starts `python -m core.cli ARGUMENTS` as the folder's worker and waits until it holds the lock.
 
-    Raises UserError if a worker is at work there already, or if the disk refuses.
+    Raises UserError if a worker is at work there already, or if the system refuses.
     """
+    wait_for_worker(folder, begin(folder, arguments))
+
+
+def begin(folder: Path, arguments: list[str]) -> subprocess.Popen:
+    """Starts what `launch` does and waits for nothing; returns the process that watches over the worker."""
     workspace.make_folder(folder)
     if is_alive(folder):
         raise UserError("This work is already under way.", fix="Wait for it to end.")
     write_status(folder, Status(started=time.time()))
-    with workspace.writing(folder), (folder / "log.txt").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core.cli", *arguments],
-            cwd=workspace.PROJECT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    # Waits for the worker's end, so that it leaves no zombie behind.
+    with workspace.writing(folder):
+        log = (folder / "log.txt").open("ab")
+    with log:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core.worker", str(folder), *arguments],
+                cwd=workspace.PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UserError(
+                f"The system started no process: {error.strerror or error}.", fix="Close other programs and try again."
+            ) from error
+    # Waits for its end, so that it leaves no zombie behind.
     threading.Thread(target=process.wait, daemon=True).start()
+    return process
+
+
+def wait_for_worker(folder: Path, process: subprocess.Popen) -> None:
+    """Returns once the worker holds the lock, or cannot any more."""
     deadline = time.monotonic() + START_SECONDS
-    while not is_alive(folder) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    if process.poll() and _read_status(folder).state == "starting":
-        update(folder, state="failed", error="The worker could not start.", fix="Its log says why.", ours=True)
+    while not is_alive(folder) and _is_awaited(folder) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    # Had a signal ended it, its child, the worker, might still be on its way.
+    if (process.poll() or 0) > 0 and _is_awaited(folder):
+        fail_to_start(folder)
+
+
+def _is_awaited(folder: Path) -> bool:
+    found = _read_status(folder)
+    return found.state == "starting" and not found.error
+
+
+def fail_to_start(folder: Path) -> None:
+    """Records that the worker ended before it could say anything."""
+    update(folder, state="failed", error="The worker could not start.", fix="Its log says why.", ours=True)
 
 
 @contextlib.contextmanager
@@ -87,12 +118,13 @@ def working(folder: Path) -> Iterator[None]:
             lock.acquire()
         except Timeout:
             raise UserError("Another process is at work on this.", fix="Wait for it to end.") from None
-    with lock:
-        try:
-            yield
-        except BaseException as error:
-            _record_failure(folder, error)
-            raise
+    try:
+        yield
+    except BaseException as error:
+        _record_failure(folder, error)
+        raise
+    finally:
+        lock.release()
 
 
 def _record_failure(folder: Path, error: BaseException) -> None:
@@ -134,8 +166,8 @@ def status(folder: Path) -> Status:
     # The lock first: a worker that ends in between has then already written its last word.
     alive = is_alive(folder)
     found = _read_status(folder)
-    starting = found.state == "starting" and time.time() - found.started < START_SECONDS
-    if found.state not in FINAL_STATES and not alive and not starting:
+    starting = found.state == "starting" and not found.error and time.time() - found.started < START_SECONDS
+    if found.state in OPEN_STATES and not alive and not starting:
         return dataclasses.replace(found, state="interrupted")
     return found
 
@@ -144,7 +176,7 @@ def _read_status(folder: Path) -> Status:
     """What status.json says; a field that is missing or of another type has its default."""
     stored = workspace.read_json(folder / "status.json")
     defaults = dataclasses.asdict(Status())
-    if not isinstance(stored, dict) or stored.get("state") not in (*OPEN_STATES, *FINAL_STATES):
+    if not isinstance(stored, dict) or stored.get("state") not in (QUEUED, *OPEN_STATES, *FINAL_STATES):
         return Status()
     return Status(**{name: stored[name] for name in defaults if type(stored.get(name)) is type(defaults[name])})
 

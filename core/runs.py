@@ -1,24 +1,28 @@
-"""Training runs: started, stopped, resumed, listed. Owns the format of the run folder.
+"""Training runs: started, queued, stopped, resumed, listed. Owns the format of the run folder.
 
-workspace/runs/<name>/ holds settings.json, status.json, log.txt and lock (see jobs), split.json,
-metrics.csv (a line an epoch), steps.csv (a line a while), checkpoint.json and the model it names
-(the end of the last whole epoch), best.keras, card.json, report.json, and `stop` once a stop was
-asked for.
+workspace/runs/<name>/ holds settings.json, status.json, log.txt and lock (see jobs), notes.json (tags
+and a note), split.json, dataset.json, provenance.json, metrics.csv (a line an epoch), steps.bin (every
+batch) and watched.npz (see run_log), checkpoint.json and the file it names (the end of the last whole
+epoch), best.keras, last.keras, card.json, report.json, and `stop` once a stop was asked for.
 """
 
+import contextlib
 import csv
 import dataclasses
 import datetime
 import itertools
 import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
-from core import jobs, workspace
+from core import jobs, run_queue, workspace
 from core.errors import UserError
 from core.jobs import Status
 from core.settings import TrainSettings
+
+LONGEST_TAG, LONGEST_NOTE = 40, 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +41,14 @@ class Run:
         return jobs.status(self.folder)
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        return _notes(self.folder)[0]
+
+    @property
+    def note(self) -> str:
+        return _notes(self.folder)[1]
+
+    @property
     def has_model(self) -> bool:
         return (self.folder / "card.json").is_file() and (self.folder / "best.keras").is_file()
 
@@ -50,7 +62,7 @@ def runs_folder() -> Path:
 
 
 def create(settings: TrainSettings) -> Run:
-    """A new run folder under a name of its own; nothing is started."""
+    """A new run folder under a name of its own; nothing is started. Raises UserError and leaves nothing behind."""
     folder = workspace.make_folder(runs_folder())
     stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{settings.architecture}"
     for number in itertools.count(1):
@@ -61,51 +73,125 @@ def create(settings: TrainSettings) -> Run:
             except FileExistsError:
                 continue
         break
-    run = Run(place, settings)
-    workspace.write_json(place / "settings.json", settings.to_json())
-    return run
+    with _or_nothing(place):
+        workspace.write_json(place / "settings.json", settings.to_json())
+    return Run(place, settings)
+
+
+@contextlib.contextmanager
+def _or_nothing(place: Path) -> Iterator[None]:
+    """Takes the folder away again if it cannot be filled."""
+    try:
+        yield
+    except UserError:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 def start(settings: TrainSettings) -> Run:
-    """Creates a run and trains it in a fresh process.
+    """Creates a run at the end of the queue; it trains in a fresh process as soon as its turn comes.
 
-    Raises UserError if another run is training: two at once would halve the speed of both.
+    Raises UserError if the disk refuses.
     """
-    return _launch_alone(lambda: create(settings))
+    run_queue.most_at_once()
+    run = create(settings)
+    with _or_nothing(run.folder), run_queue.locked(runs_folder()):
+        _enqueue(run)
+    dispatch()
+    return run
 
 
 def resume(name: str) -> Run:
-    """Goes on from the end of the run's last whole epoch, in a fresh process. Raises UserError."""
+    """Puts the run at the end of the queue, to go on from the end of its last whole epoch. Raises UserError."""
+    run_queue.most_at_once()
     run = get(name)
-    state = run.status.state
-    if not run.can_resume:
-        raise UserError(f"Run {name} is {state} and cannot be resumed.", fix="Start a new run instead.")
-
-    def forget_stop() -> Run:
-        (run.folder / "stop").unlink(missing_ok=True)
-        return run
-
-    return _launch_alone(forget_stop)
-
-
-def _launch_alone(make) -> Run:
-    folder = workspace.make_folder(runs_folder())
-    with workspace.writing(folder), FileLock(folder / ".starting"):
-        for other in running():
-            raise UserError(f"Run {other.name} is training.", fix="Wait until it ends, or stop it first.")
-        run = make()
-        jobs.launch(run.folder, ["train", "--run", run.name])
+    with run_queue.locked(runs_folder()):
+        if not run.can_resume:
+            raise UserError(
+                f"Run {name} is {run.status.state} and cannot be resumed.", fix="Start a new run like it instead."
+            )
+        with workspace.writing(run.folder):
+            (run.folder / "stop").unlink(missing_ok=True)
+        _enqueue(run)
+    dispatch()
     return run
 
 
-def stop(name: str) -> Run:
-    """Asks the worker to stop; it obeys within a batch and leaves a valid model. Raises UserError."""
-    run = get(name)
-    if not jobs.is_open(run.status):
-        raise UserError(f"Run {name} is {run.status.state}: there is nothing to stop.", fix="Pick a run in progress.")
-    with workspace.writing(run.folder):
-        (run.folder / "stop").touch()
-    return run
+def _enqueue(run: Run) -> None:
+    # The list first: should the status not be written, a name too many in the list means nothing.
+    run_queue.write(runs_folder(), [*(other.name for other in queued() if other.name != run.name), run.name])
+    jobs.update(run.folder, state=jobs.QUEUED, error="", fix="", ours=False, started=time.time())
+
+
+def queued() -> list[Run]:
+    """Runs that wait for their turn, the next one first."""
+    waiting = [folder.name for folder in _folders() if jobs.status(folder).state == jobs.QUEUED]
+    found = []
+    for name in run_queue.ordered(runs_folder(), waiting) if waiting else ():
+        # One whose settings were spoilt meanwhile is not trained: see `unreadable`.
+        with contextlib.suppress(UserError):
+            found.append(get(name))
+    return found
+
+
+def dispatch() -> None:
+    """Starts queued runs while fewer than PNEUMOSCOPE_PARALLEL_RUNS (default 1) are at work.
+
+    Anyone may call this at any time. A run that cannot be started fails, and the next has its turn.
+    Raises UserError if that variable holds no whole number above 0, or the queue stays locked.
+    """
+    if not queued():
+        return
+    begun = []
+    with run_queue.locked(runs_folder()):
+        free = run_queue.most_at_once() - sum(_is_at_work(folder) for folder in _folders())
+        for run in queued():
+            if free > len(begun) and not jobs.is_alive(run.folder):
+                with contextlib.suppress(UserError):
+                    begun.append((run.folder, _begin(run)))
+    for folder, process in begun:
+        jobs.wait_for_worker(folder, process)
+
+
+def _begin(run: Run) -> subprocess.Popen:
+    try:
+        return jobs.begin(run.folder, ["train", "--run", run.name])
+    except UserError as error:
+        jobs.update(run.folder, state="failed", error=error.what, fix=error.fix)
+        raise
+
+
+def _is_at_work(folder: Path) -> bool:
+    # A worker that has written its last word holds the lock, and its memory, for a moment more.
+    return jobs.is_alive(folder) or jobs.is_open(jobs.status(folder))
+
+
+def move(name: str, place: int) -> None:
+    """Gives a queued run another place: 0 is the next to be trained. Raises UserError if it is not queued."""
+    with run_queue.locked(runs_folder()):
+        names = [run.name for run in queued()]
+        if name not in names:
+            raise UserError(f"Run {name} is not in the queue.", fix="Only runs that wait for their turn can be moved.")
+        names.remove(name)
+        names.insert(max(place, 0), name)
+        run_queue.write(runs_folder(), names)
+
+
+def stop(name: str) -> None:
+    """Takes a queued run out of the queue, or asks the worker to stop. Raises UserError.
+
+    A worker obeys within a batch and leaves a valid model.
+    """
+    folder = _folder(name)
+    with run_queue.locked(runs_folder()):
+        state = jobs.status(folder).state
+        if state == jobs.QUEUED:
+            jobs.update(folder, state="stopped")
+        elif state in jobs.OPEN_STATES:
+            with workspace.writing(folder):
+                (folder / "stop").touch()
+        else:
+            raise UserError(f"Run {name} is {state}: there is nothing to stop.", fix="Pick a run in progress.")
 
 
 def stop_requested(folder: Path) -> bool:
@@ -114,32 +200,84 @@ def stop_requested(folder: Path) -> bool:
 
 
 def remove(name: str) -> None:
-    """Deletes the run's folder for good. Raises UserError while it trains."""
+    """Deletes the run's folder for good, readable or not. Raises UserError while it trains."""
+    folder = _folder(name)
+    with run_queue.locked(runs_folder()):
+        if jobs.is_open(jobs.status(folder)):
+            raise UserError(f"Run {name} is training.", fix="Stop it first.")
+        with workspace.writing(folder):
+            shutil.rmtree(folder)
+
+
+def annotate(name: str, tags: Sequence[str], note: str) -> Run:
+    """Writes the run's tags and note anew. Raises UserError if one is too long."""
     run = get(name)
-    if jobs.is_open(run.status):
-        raise UserError(f"Run {name} is training.", fix="Stop it first.")
-    with workspace.writing(run.folder):
-        shutil.rmtree(run.folder)
+    tags = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    for tag in tags:
+        if len(tag) > LONGEST_TAG or "," in tag or not tag.isprintable():
+            raise UserError(
+                f"{tag[:LONGEST_TAG]!r} is no tag.", fix=f"A tag is up to {LONGEST_TAG} signs long, without commas."
+            )
+    if len(note) > LONGEST_NOTE:
+        raise UserError(f"The note is {len(note)} signs long.", fix=f"Keep it to {LONGEST_NOTE}.")
+    workspace.write_json(run.folder / "notes.json", {"tags": tags, "note": note.strip()})
+    return run
+
+
+def _notes(folder: Path) -> tuple[tuple[str, ...], str]:
+    stored = workspace.read_json(folder / "notes.json")
+    tags, note = (stored.get("tags"), stored.get("note")) if isinstance(stored, dict) else (None, None)
+    tags = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+    return tags, note if isinstance(note, str) else ""
 
 
 def get(name: str) -> Run:
     """The run of that name. Raises UserError if there is none or its settings cannot be read."""
+    folder = _folder(name)
+    settings = workspace.read_json(folder / "settings.json")
+    try:
+        if not isinstance(settings, dict):
+            raise UserError("settings.json is missing or holds no settings.", fix="")
+        return Run(folder, TrainSettings.from_json(settings))
+    except UserError as error:
+        raise UserError(
+            f"The settings of run {name} cannot be read: {error.what}", fix="Mend its settings.json, or delete the run."
+        ) from None
+
+
+def _folder(name: str) -> Path:
+    """Where a run of that name lies. Raises UserError if there is none: a name is never a way out of runs/."""
     folder = runs_folder() / name
-    settings = workspace.read_json(folder / "settings.json") if Path(name).name == name else None
-    if not isinstance(settings, dict):
+    if Path(name).name != name or name in ("", "..") or not workspace.is_folder(folder):
         raise UserError(f"There is no run {name!r}.", fix="`runs list` and the Runs page show what there is.")
-    return Run(folder, TrainSettings.from_json(settings))
+    return folder
+
+
+def _folders() -> list[Path]:
+    """Every run's folder, the oldest first."""
+    try:
+        return sorted(folder for folder in runs_folder().iterdir() if folder.is_dir())
+    except OSError:
+        return []
 
 
 def every() -> list[Run]:
-    """All runs, the newest first; a folder that holds no readable run is passed over."""
+    """All runs, the newest first; those that `unreadable` names are passed over."""
     found = []
-    if runs_folder().is_dir():
-        for folder in sorted(runs_folder().iterdir(), reverse=True):
-            try:
-                found.append(get(folder.name))
-            except UserError:
-                continue
+    for folder in reversed(_folders()):
+        with contextlib.suppress(UserError):
+            found.append(get(folder.name))
+    return found
+
+
+def unreadable() -> dict[str, UserError]:
+    """Run folders whose settings cannot be read, edited by hand say, and why."""
+    found = {}
+    for folder in _folders():
+        try:
+            get(folder.name)
+        except UserError as error:
+            found[folder.name] = error
     return found
 
 

@@ -1,11 +1,13 @@
 """What several tests need: pictures, folders of films, patience."""
 
+import contextlib
 import time
 import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 
 from core import jobs
 from core.data import phantoms
@@ -38,8 +40,32 @@ def write_tree(root: Path, films: dict[str, int], patients: int = 1000) -> Path:
 
 
 def wait_until_ended(run, seconds: float = 120) -> jobs.Status:
-    """The run's status once its worker is gone."""
-    return wait_for(lambda: run.status, lambda status: not jobs.is_open(status), seconds)
+    """The run's status once it had its turn and its worker is gone."""
+    return wait_for(lambda: run.status, lambda status: status.state not in (jobs.QUEUED, *jobs.OPEN_STATES), seconds)
+
+
+def crew(place) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """The processes of a run's folder, or of all folders below: those that watch, and those that work."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            line = process.cmdline()
+            if "core.worker" in line and any(word.startswith(str(place)) for word in line):
+                found[process.pid] = (process, line, process.ppid())
+    watching, working = [], []
+    for process, line, parent in found.values():
+        # The one that watched a run starts the one that watches the next: a child with other arguments.
+        is_child = parent in found and found[parent][1] == line
+        (working if is_child else watching).append(process)
+    return watching, working
+
+
+def kill(place) -> None:
+    """Ends the processes of a run's folder, or of all folders below; the watching ones first: nothing follows."""
+    for processes in crew(place):
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def wait_for(look, good, seconds: float = 60):

@@ -20,7 +20,7 @@ def show(chosen: argparse.Namespace, value: Any, text: str) -> None:
 
 
 @contextlib.contextmanager
-def progress(chosen: argparse.Namespace, state: str) -> Iterator[Any]:
+def progress(chosen: argparse.Namespace, state: str, unit: str = "film") -> Iterator[Any]:
     """A bar on standard error, or the status of the job that a page follows."""
     if getattr(chosen, "job", None):
         folder = jobs.folder_for(chosen.job)
@@ -28,7 +28,7 @@ def progress(chosen: argparse.Namespace, state: str) -> Iterator[Any]:
             yield jobs.Meter(folder, state)
             jobs.update(folder, state="finished")
         return
-    with tqdm(unit="film", desc=state, leave=False, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(unit=unit, desc=state, leave=False, disable=not sys.stderr.isatty()) as bar:
 
         def move(done: int, total: int) -> None:
             bar.total = total

@@ -1,4 +1,4 @@
-"""Commands on runs: train, list, stop, resume, remove."""
+"""The command that trains: as a person calls it, and as a run's worker."""
 
 import argparse
 import contextlib
@@ -7,19 +7,20 @@ import gc
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from tqdm import tqdm
 
-from core import architectures, data, jobs, model_store, runs
+from core import architectures, data, jobs, model_store, provenance, runs, workspace
 from core.architectures import ARCHITECTURES
 from core.commands.output import show
 from core.errors import UserError
 from core.settings import TrainSettings, parse
 
+IS_QUEUED = "is queued: it starts when those before it have ended"
+
 
 def train(chosen: argparse.Namespace) -> None:
-    """Trains a run and follows it, or is the worker of one."""
+    """Trains a run and follows it to its end, or only starts it, or is the worker of one."""
     if chosen.run:
         _work(chosen.run)
         return
@@ -28,6 +29,13 @@ def train(chosen: argparse.Namespace) -> None:
     settings = dataclasses.replace(settings, data=data.load(settings.data).key)
     architectures.options_of(settings)
     run = runs.start(settings)
+    if chosen.detach:
+        status = run.status
+        if status.state == "failed":
+            raise UserError(status.error, fix=status.fix)
+        words = IS_QUEUED if status.state == jobs.QUEUED else "has begun"
+        show(chosen, {"run": run.name, "state": status.state}, f"Run {run.name} {words}.")
+        return
     status = _follow(run)
     from core import evaluation
 
@@ -35,6 +43,17 @@ def train(chosen: argparse.Namespace) -> None:
     found = {"run": run.name, "state": status.state, "validation": report.to_json()["metrics"] if report else None}
     figures = ", ".join(f"{name} {figure.value:.3f}" for name, figure in report.metrics.items()) if report else "none"
     show(chosen, found, f"Run {run.name} {status.state}. On the validation part: {figures}.")
+    if chosen.like:
+        _tell_differences(chosen.like, run)
+
+
+def _tell_differences(before: str, run: runs.Run) -> None:
+    """Says on standard error why the figures of a repeated run may differ from the first one's."""
+    made_with = [workspace.read_json(runs.get(name).folder / provenance.FILE) for name in (before, run.name)]
+    if all(isinstance(found, dict) for found in made_with):
+        told = provenance.differences(*made_with)
+        words = f"What is not as it was for {before}: {', '.join(told)}." if told else f"All is as it was for {before}."
+        print(words, file=sys.stderr)
 
 
 def _settings(chosen: argparse.Namespace) -> TrainSettings:
@@ -69,7 +88,8 @@ def _work(name: str) -> None:
         # Looking for garbage while TensorFlow is loaded and traced finds none and takes 0.8 s; the
         # first batch turns it on again.
         gc.disable()
-        with _hidden("sklearn", "matplotlib", "pandas"):
+        jobs.update(run.folder, details={"stage": "Loading TensorFlow"})
+        with hidden("sklearn", "matplotlib", "pandas"):
             from core import training
 
         training.train(run)
@@ -85,7 +105,7 @@ def _work(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _hidden(*names: str) -> Iterator[None]:
+def hidden(*names: str) -> Iterator[None]:
     """Keras imports these where it finds them. Training needs none, and a run would start 2 s later."""
     sys.modules.update(dict.fromkeys(names))
     try:
@@ -97,47 +117,33 @@ def _hidden(*names: str) -> Iterator[None]:
 
 def _follow(run: runs.Run) -> jobs.Status:
     """Shows the run's progress until it ends; Ctrl-C asks it to stop. Raises UserError if it failed."""
+    status = jobs.Status()
+    told = False
     with tqdm(unit="batch", disable=not sys.stderr.isatty()) as bar:
-        while jobs.is_open(status := run.status):
-            bar.desc = status.state
-            bar.total = status.total or None
-            bar.update(max(status.done - bar.n, 0))
+        while jobs.is_open(status) or status.state == jobs.QUEUED:
             try:
+                status = run.status
+                bar.desc = status.state
+                bar.total = status.total or None
+                bar.update(max(status.done - bar.n, 0))
+                if status.state == jobs.QUEUED:
+                    if not told:
+                        print(f"Run {run.name} {IS_QUEUED}. Ctrl-C takes it out.", file=sys.stderr, flush=True)
+                        told = True
+                    # Should nobody be left who sees the run before it end.
+                    runs.dispatch()
                 time.sleep(0.3)
             except KeyboardInterrupt:
                 with contextlib.suppress(UserError):
                     runs.stop(run.name)
-    if status.state == "failed" and not status.ours:
+    if not run.folder.exists():
+        raise UserError(f"Run {run.name} was removed.", fix="Start it again if that was a mistake.")
+    if status.state == "interrupted":
+        # Whoever saw the worker die needs a moment to write down how.
+        time.sleep(1)
+        status = run.status
+    if status.state in ("failed", "interrupted") and status.error and not status.ours:
         raise UserError(status.error, fix=status.fix)
     if status.state not in ("finished", "stopped"):
         raise RuntimeError(f"run {run.name} is {status.state}: {status.error} see {run.folder / 'log.txt'}")
     return status
-
-
-def manage_runs(chosen: argparse.Namespace) -> None:
-    """Lists, stops, resumes or removes runs."""
-    if chosen.action == "list":
-        found = [_describe(run) for run in runs.every()]
-        text = "\n".join(f"{run['name']}  {run['state']:12}  {run['data']}" for run in found)
-        show(chosen, found, text or "No runs yet.")
-        return
-    if not chosen.run:
-        raise UserError(f"`runs {chosen.action}` needs a run.", fix="`runs list` shows the names.")
-    action = {"stop": runs.stop, "resume": runs.resume, "remove": runs.remove}[chosen.action]
-    action(chosen.run)
-    word = {"stop": "asked to stop", "resume": "resumed", "remove": "removed"}[chosen.action]
-    show(chosen, {"run": chosen.run, "done": word}, f"Run {chosen.run} {word}.")
-
-
-def _describe(run: runs.Run) -> dict[str, Any]:
-    status = run.status
-    return {
-        "name": run.name,
-        "state": status.state,
-        "data": run.settings.data,
-        "architecture": run.settings.architecture,
-        "has_model": run.has_model,
-        "details": status.details,
-        "error": status.error,
-        "fix": status.fix,
-    }

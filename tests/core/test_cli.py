@@ -1,12 +1,14 @@
 """The command line is a contract: names, fields and exit codes."""
 
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from core import cli
+from core import cli, jobs, runs
+from core.settings import TrainSettings
 from tests.conftest import PROJECT
 from tests.helpers import encode, film, write_tree
 
@@ -61,6 +63,12 @@ def test_the_whole_job_through_the_command_line(tmp_path):
     again = json.loads(run("train", "--like", name, "--json").stdout)
     assert again["validation"] == trained["validation"]
 
+    shown = json.loads(run("runs", "show", name, "--json").stdout)
+    assert shown["settings"]["epochs"] == 1
+    assert shown["metrics"]["epoch"] == [0]
+    assert set(shown["reports"]["validation"]["metrics"]) >= {"accuracy", "roc_auc"}
+    assert "Settings\n  data: phantoms:60\n" in run("runs", "show", name).stdout
+
     assert run("models", "remove", "small").returncode == 0
     assert run("runs", "remove", name).returncode == 0
     assert len(json.loads(run("runs", "--json").stdout)) == 1
@@ -75,6 +83,51 @@ def test_prepare_tells_what_it_did(tmp_path, capsys):
     assert [item["file"] for item in first["unreadable"]] == ["NORMAL/note.jpeg"]
     assert cli.main(["prepare", "--data", str(root), "--image-size", "32", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cached"] is True
+
+
+def test_queued_runs_are_moved_noted_and_taken_out(capsys):
+    def said(*arguments: str):
+        assert cli.main([*arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    train = ("train", "--data", "phantoms:60", "--detach")
+    busy = runs.create(TrainSettings())
+    with jobs.working(busy.folder):
+        jobs.update(busy.folder, state="training", details={"loss": float("nan")})
+        first, second = said(*train), said(*train, "--set", "seed=3")
+        assert first["state"] == second["state"] == "queued"
+        assert said("runs", "move", second["run"], "--to", "1")["done"] == "moved to place 1"
+        said("runs", "note", first["run"], "--tags", "slow, odd")
+        said("runs", "note", first["run"], "--note", "Wait for it.")
+        listed = {item["name"]: item for item in said("runs")}
+        assert [listed[name]["place"] for name in (busy.name, first["run"], second["run"])] == [None, 2, 1]
+        assert (listed[first["run"]]["tags"], listed[first["run"]]["note"]) == (["slow", "odd"], "Wait for it.")
+        assert listed[busy.name]["details"] == {"loss": None}
+        assert said("runs", "stop", second["run"])["done"] == "taken out of the queue"
+        assert said("runs", "resume", second["run"])["done"] == "queued"
+        (runs.runs_folder() / first["run"] / "settings.json").write_text("{")
+        spoilt = {item["name"]: item for item in said("runs", "list")}[first["run"]]
+        assert (spoilt["state"], spoilt.keys()) == ("unreadable", listed[first["run"]].keys())
+        assert cli.main(["runs"]) == 0
+        assert "unreadable" in capsys.readouterr().out
+        assert said("runs", "remove", first["run"])["done"] == "removed"
+
+
+def test_whoever_follows_a_queued_run_takes_it_out_of_the_queue_with_ctrl_c():
+    busy = runs.create(TrainSettings())
+    with jobs.working(busy.folder):
+        jobs.update(busy.folder, state="training")
+        command = [sys.executable, "-m", "core.cli", "train", "--data", "phantoms:60", "--json"]
+        following = subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        )
+        assert "is queued" in following.stderr.readline()
+        (waiting,) = runs.queued()
+        following.send_signal(signal.SIGINT)
+        said, complaint = following.communicate(timeout=30)
+        assert following.returncode == 0, complaint
+        assert json.loads(said) == {"run": waiting.name, "state": "stopped", "validation": None}
+        assert runs.queued() == []
 
 
 @pytest.mark.parametrize(
@@ -96,6 +149,14 @@ def test_prepare_tells_what_it_did(tmp_path, capsys):
         ["train", "--data", "phantoms", "--set", "kernel_size=99"],
         ["train", "--like", "no-such-run"],
         ["runs", "stop"],
+        ["runs", "show"],
+        ["runs", "show", "no-such-run"],
+        ["runs", "move", "no-such-run"],
+        ["runs", "move", "no-such-run", "--to", "0"],
+        ["runs", "move", "no-such-run", "--to", "1"],
+        ["runs", "note", "no-such-run"],
+        ["runs", "note", "no-such-run", "--tags", "a"],
+        ["runs", "resume", "no-such-run"],
         ["runs", "stop", "no-such-run"],
         ["runs", "remove", "../.."],
         ["evaluate", "--model", "none", "--data", "phantoms"],

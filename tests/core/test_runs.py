@@ -1,8 +1,6 @@
 """Runs as a whole: real workers in processes of their own."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 
@@ -12,7 +10,7 @@ from core import jobs, model_store, runs
 from core.errors import UserError
 from core.settings import TrainSettings
 from tests.conftest import PROJECT
-from tests.helpers import wait_for, wait_until_ended
+from tests.helpers import kill, wait_for, wait_until_ended
 
 SMALL = TrainSettings(
     data="phantoms:60", epochs=3, batch_size=16, image_size=48, options={"filters": [8], "dense_units": 8}
@@ -26,15 +24,11 @@ LONG = TrainSettings(
 def long_run():
     """A run in its second epoch or later; whatever is left of it is killed."""
     run = runs.start(LONG)
-    wait_for(lambda: runs.read_table(run.folder / "metrics.csv").get("epoch", []), lambda epochs: len(epochs) >= 1)
-    yield run
-    for process in workers(run):
-        os.kill(process, signal.SIGKILL)
-
-
-def workers(run) -> list[int]:
-    found = subprocess.run(["pgrep", "-f", "--", f"--run {run.name}"], capture_output=True, text=True, check=False)
-    return [int(line) for line in found.stdout.split()]
+    try:
+        wait_for(lambda: runs.read_table(run.folder / "metrics.csv").get("epoch", []), bool, seconds=120)
+        yield run
+    finally:
+        kill(run.folder)
 
 
 def test_a_run_leaves_everything_its_format_promises():
@@ -64,8 +58,7 @@ def test_stopping_is_obeyed_and_leaves_a_valid_model(long_run):
 
 def test_a_killed_worker_is_shown_as_interrupted_and_resumes_from_its_last_whole_epoch(long_run):
     wait_for(lambda: (long_run.folder / "checkpoint.json").exists(), bool)
-    for process in workers(long_run):
-        os.kill(process, signal.SIGKILL)
+    kill(long_run.folder)
     assert wait_for(lambda: long_run.status.state, lambda state: state != "training") == "interrupted"
     done = json.loads((long_run.folder / "checkpoint.json").read_text())["epochs_done"]
     runs.resume(long_run.name)
@@ -95,13 +88,17 @@ def test_the_worker_outlives_the_process_that_started_it():
     assert wait_until_ended(run).state == "finished"
 
 
-def test_only_one_run_trains_at_a_time_and_a_training_run_cannot_be_removed(long_run):
-    with pytest.raises(UserError, match="is training"):
-        runs.start(SMALL)
+def test_a_second_run_waits_and_a_training_run_cannot_be_removed(long_run):
+    second = runs.start(SMALL)
+    assert second.status.state == "queued"
     with pytest.raises(UserError, match="is training"):
         runs.remove(long_run.name)
     with pytest.raises(UserError, match="cannot be resumed"):
         runs.resume(long_run.name)
+    with pytest.raises(UserError, match="cannot be resumed"):
+        runs.resume(second.name)
+    runs.remove(second.name)
+    assert runs.queued() == []
 
 
 def test_a_run_that_cannot_train_fails_with_a_sentence_and_a_next_step():
@@ -118,8 +115,8 @@ def test_weights_that_run_away_end_the_run_with_a_next_step(monkeypatch):
 
     compiled = training._compile
 
-    def compile_badly(model, settings):
-        compiled(model, settings)
+    def compile_badly(model, *others):
+        compiled(model, *others)
         model.optimizer.learning_rate = float("nan")
 
     monkeypatch.setattr(training, "_compile", compile_badly)
@@ -138,12 +135,65 @@ def test_removing_a_run_deletes_it_and_other_names_are_refused(with_run, tmp_pat
     assert runs.every() == []
 
 
-def test_a_run_folder_that_holds_rubbish_hides_no_other_run(workspace):
-    run = runs.create(SMALL)
-    broken = runs.runs_folder() / "broken"
-    broken.mkdir()
-    (broken / "settings.json").write_text("{")
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("settings.json", "{"),
+        ("settings.json", "[]"),
+        ("settings.json", '{"epochs": 0}'),
+        ("settings.json", '{"epochs": NaN}'),
+        ("settings.json", '{"colour": "blue"}'),
+        ("settings.json", '{"options": 3}'),
+    ],
+)
+def test_a_run_folder_spoilt_by_hand_is_named_can_be_removed_and_hides_no_other(file, content):
+    run, spoilt = runs.create(SMALL), runs.create(SMALL)
+    (spoilt.folder / file).write_text(content)
     assert [other.name for other in runs.every()] == [run.name]
+    (error,) = [runs.unreadable()[spoilt.name]]
+    assert list(runs.unreadable()) == [spoilt.name]
+    assert spoilt.name in error.what
+    assert "settings.json" in error.fix
+    runs.remove(spoilt.name)
+    assert runs.unreadable() == {}
+    assert runs.get(run.name) == run
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}', '{"state": ["queued"]}', '{"state": 3}'])
+def test_a_status_spoilt_by_hand_reads_as_interrupted(content):
+    run, other = runs.create(SMALL), runs.create(SMALL)
+    jobs.write_status(other.folder, jobs.Status(state="finished"))
+    (run.folder / "status.json").write_text(content)
+    assert run.status.state == "interrupted"
+    assert run.can_resume
+    assert other.status.state == "finished"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../runs", "a/../../runs", "/tmp", "queue.json", "no\0name", "x" * 300]
+)
+def test_a_name_never_leads_out_of_the_runs_folder(name):
+    run = runs.create(SMALL)
+    (runs.runs_folder() / "queue.json").write_text("[]")
+    for deed in (runs.get, runs.stop, runs.remove, runs.resume, lambda name: runs.annotate(name, (), "")):
+        with pytest.raises(UserError, match="no run"):
+            deed(name)
+    assert run.folder.is_dir()
+    assert runs.runs_folder().is_dir()
+
+
+def test_tags_and_a_note_stay_with_the_run():
+    run = runs.create(SMALL)
+    assert (run.tags, run.note) == ((), "")
+    runs.annotate(run.name, (" deep", "deep", "", "to keep"), "Trained on\ntwo films. ")
+    assert (run.tags, run.note) == (("deep", "to keep"), "Trained on\ntwo films.")
+    for tags, note in ((("a,b",), ""), (("x" * 41,), ""), (("a\nb",), ""), ((), "x" * 5000)):
+        with pytest.raises(UserError):
+            runs.annotate(run.name, tags, note)
+    assert run.tags == ("deep", "to keep")
+    for spoilt in ("{", '{"tags": 3, "note": []}', "[1]"):
+        (run.folder / "notes.json").write_text(spoilt)
+        assert (run.tags, run.note) == ((), "")
 
 
 def test_a_half_written_last_line_is_left_out(tmp_path):

@@ -22,5 +22,6 @@ with st.sidebar:
     components.data_switch()
 st.title(chosen.title)
 st.bottom.caption(f":material/warning: **{NOTICE}** Never use an answer from here to treat anyone.")
+state.dispatch()
 chosen.run()
 state.warm_up()

@@ -1,7 +1,5 @@
 """Results to charts; nothing here touches the screen."""
 
-from collections.abc import Mapping
-
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -18,49 +16,6 @@ TITLES = {
     "ppv": "PPV",
     "npv": "NPV",
 }
-# A line of more points than the screen has pixels only costs time.
-MOST_POINTS = 600
-
-
-def epoch_curves(metrics: Mapping[str, list[float]], name: str) -> alt.Chart:
-    """One figure by epoch, for the training and the validation part."""
-    parts = {"train": name, "validation": f"val_{name}"}
-    title = TITLES[name]
-    rows = [
-        (int(epoch) + 1, part, value)
-        for part, column in parts.items()
-        for epoch, value in zip(metrics["epoch"], metrics[column], strict=True)
-    ]
-    table = pd.DataFrame(rows, columns=["Epoch", "Part", title])
-    scale = alt.Scale(zero=False) if name == "loss" else alt.Scale(domain=[0, 1])
-    colors = alt.Scale(domain=list(parts))
-    return (
-        alt.Chart(table, height=290)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("Epoch:Q", axis=alt.Axis(format="d", tickMinStep=1)),
-            y=alt.Y(f"{title}:Q", title=None, scale=scale),
-            color=alt.Color("Part:N", scale=colors, legend=alt.Legend(orient="bottom", title=None)),
-            tooltip=["Part:N", "Epoch:Q", alt.Tooltip(f"{title}:Q", format=".4f")],
-        )
-        .properties(title=title)
-    )
-
-
-def step_curve(steps: Mapping[str, list[float]]) -> alt.Chart:
-    """The training loss batch by batch, as the mean since its epoch began."""
-    table = pd.DataFrame({"Batch": steps.get("step", []), "Loss": steps.get("loss", [])})
-    thin = table.iloc[:: max(1, len(table) // MOST_POINTS)]
-    return (
-        alt.Chart(thin, height=290)
-        .mark_line()
-        .encode(
-            x=alt.X("Batch:Q", axis=alt.Axis(format="d")),
-            y=alt.Y("Loss:Q", title=None, scale=alt.Scale(zero=False)),
-            tooltip=["Batch:Q", alt.Tooltip("Loss:Q", format=".4f")],
-        )
-        .properties(title="Training loss by batch")
-    )
 
 
 def roc(curve: RocCurve) -> alt.LayerChart:

@@ -18,7 +18,10 @@ from core.jobs import Status
 from core.runs import Run
 from dashboard import state
 
+# Up to this highest value, a field's step and format.
+STEPS = ((0.3, 0.01, "%.2f"), (1.0, 0.05, "%.2f"), (float("inf"), 1.0, "%.1f"))
 STATE_BADGES = {
+    "queued": ("Queued", "gray", ":material/hourglass_empty:"),
     "starting": ("Starting", "blue", ":material/hourglass_top:"),
     "preparing": ("Preparing films", "blue", ":material/hourglass_top:"),
     "training": ("Training", "blue", ":material/model_training:"),
@@ -136,21 +139,28 @@ def film(picture: np.ndarray, caption: str, alt: str) -> None:
 
 def setting_widget(field: dataclasses.Field, prefix: str) -> Any:
     """The widget that a setting's type, range and choices call for; returns what was entered."""
-    meta, value, key = field.metadata, field.default, f"{prefix}_{field.name}"
+    meta, key = field.metadata, f"{prefix}_{field.name}"
+    state.default(key, as_entered(field, field.default))
     common = {"label": meta["label"], "help": meta["help"], "key": key, "persist_state": "session"}
     if meta["choices"]:
-        return st.selectbox(options=meta["choices"], index=meta["choices"].index(value), **common)
+        return st.selectbox(options=meta["choices"], **common)
     if field.type == tuple[int, ...]:
-        return st.text_input(value=", ".join(map(str, value)), **common)
+        return st.text_input(**common)
+    if field.type is bool:
+        return st.toggle(**common)
     if field.type is int:
-        return st.number_input(value=value, min_value=int(meta["low"]), max_value=int(meta["high"]), step=1, **common)
+        return st.number_input(min_value=int(meta["low"]), max_value=int(meta["high"]), step=1, **common)
+    step, form = next(pair for most, *pair in STEPS if meta["high"] <= most)
     if field.name == "learning_rate":
-        return st.number_input(
-            value=value, min_value=meta["low"], max_value=meta["high"], step=0.0001, format="%.6f", **common
-        )
-    return st.number_input(
-        value=value, min_value=meta["low"], max_value=meta["high"], step=0.05, format="%.2f", **common
-    )
+        step, form = 0.0001, "%.6f"
+    return st.number_input(min_value=meta["low"], max_value=meta["high"], step=step, format=form, **common)
+
+
+def as_entered(field: dataclasses.Field, value: Any) -> Any:
+    """A setting as its widget holds it; a list of numbers is text there."""
+    if field.type == tuple[int, ...]:
+        return ", ".join(map(str, value))
+    return field.type(value)
 
 
 def ago(seconds: float) -> str:

@@ -17,7 +17,7 @@ PAGES = {
     "overview": Page("overview.py", "Overview", ":material/home:", "What PneumoScope does, and where you stand."),
     "dataset": Page("dataset.py", "Data set", ":material/photo_library:", "Choose chest films and look at them."),
     "train": Page("train.py", "Train", ":material/model_training:", "Set up a network, start it and watch it learn."),
-    "runs": Page("runs.py", "Runs", ":material/history:", "Every training run: open, resume, promote or delete it."),
+    "runs": Page("runs.py", "Runs", ":material/history:", "Every run: open, compare, export, promote or delete it."),
     "evaluate": Page("evaluate.py", "Evaluate", ":material/fact_check:", "Judge a model on films it never saw."),
     "predict": Page("predict.py", "Predict", ":material/radiology:", "Ask a model about one chest film."),
     "about": Page("about.py", "About", ":material/info:", "Limits, sources and licences."),

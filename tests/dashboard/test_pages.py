@@ -197,10 +197,10 @@ def test_a_folder_that_will_not_do_is_explained_and_nothing_is_lost(tmp_path, fi
 
 def test_settings_that_cannot_be_built_start_nothing_and_say_why():
     app = open_page("train")
-    app.text_input(key="simple_cnn_filters").set_value("8, 8, 8, 8, 8, 8, 8, 8, 8")
-    app.form_submit_button[0].click().run()
+    app.text_input(key="simple_cnn_filters").set_value("8, 8, 8, 8, 8, 8, 8, 8, 8").run()
     assert not app.exception
     assert "fewer filters" in app.error[0].value
+    assert app.button(key="start").disabled
     assert runs.every() == []
 
 
@@ -210,7 +210,7 @@ def test_start_trains_with_the_settings_on_the_page():
     app.number_input(key="train_image_size").set_value(32)
     app.text_input(key="simple_cnn_filters").set_value("4, 8")
     app.selectbox(key="train_optimizer").set_value("sgd")
-    app.form_submit_button[0].click().run()
+    press(app, "Start training")
     assert not app.exception
     assert not app.error
     (run,) = runs.every()
@@ -287,7 +287,7 @@ def test_opening_the_pages_has_not_loaded_tensorflow_into_a_fresh_server():
     assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=False).returncode == 0
 
 
-DAMAGED_FILES = ("status.json", "settings.json", "report.json", "card.json", "split.json", "metrics.csv", "steps.csv")
+DAMAGED_FILES = ("status.json", "settings.json", "report.json", "card.json", "split.json", "metrics.csv", "steps.bin")
 
 
 @pytest.mark.parametrize("damage", ["", "[5]", '{"state": 5, "validation": {}}', "epoch,loss\nx,y\n", "\x00\xff"])
@@ -305,7 +305,7 @@ def test_a_run_folder_edited_by_hand_breaks_no_page(with_run, tmp_path, monkeypa
         app = open_page(name)
         assert not app.exception
         for run in runs.every() if name == "train" else ():
-            app.session_state["run"] = run.name
+            app.session_state["watched_run"] = run.name
             assert not app.run().exception
 
 

@@ -181,6 +181,12 @@ def _read_status(folder: Path) -> Status:
     return Status(**{name: stored[name] for name in defaults if type(stored.get(name)) is type(defaults[name])})
 
 
+def is_queued(folder: Path) -> bool:
+    """True while the job waits for its turn; cheaper to ask than `status`."""
+    stored = workspace.read_json(folder / "status.json")
+    return isinstance(stored, dict) and stored.get("state") == QUEUED
+
+
 def is_open(status: Status) -> bool:
     """True while the work goes on."""
     return status.state in OPEN_STATES

@@ -87,7 +87,7 @@ class Recorder(keras.callbacks.Callback):
         if known and self.first_epoch:
             self.watched = Watched(known.films, known.labels, known.scores[: self.first_epoch])
             return
-        labels = self.source.prepared.labels
+        labels = self.source.labels
         random = np.random.default_rng(self.settings.seed)
         chosen = np.concatenate([random.permutation(validation[labels[validation] == label]) for label in (0, 1)])
         chosen = np.concatenate([chosen[labels[chosen] == label][:WATCHED_OF_A_CLASS] for label in (0, 1)])

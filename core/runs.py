@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import datetime
 import itertools
+import os
 import shutil
 import subprocess
 import time
@@ -125,7 +126,7 @@ def _enqueue(run: Run) -> None:
 
 def queued() -> list[Run]:
     """Runs that wait for their turn, the next one first."""
-    waiting = [folder.name for folder in _folders() if jobs.status(folder).state == jobs.QUEUED]
+    waiting = [folder.name for folder in _folders() if jobs.is_queued(folder)]
     found = []
     for name in run_queue.ordered(runs_folder(), waiting) if waiting else ():
         # One whose settings were spoilt meanwhile is not trained: see `unreadable`.
@@ -256,7 +257,8 @@ def _folder(name: str) -> Path:
 def _folders() -> list[Path]:
     """Every run's folder, the oldest first."""
     try:
-        return sorted(folder for folder in runs_folder().iterdir() if folder.is_dir())
+        with os.scandir(runs_folder()) as found:
+            return sorted(Path(entry.path) for entry in found if entry.is_dir())
     except OSError:
         return []
 

@@ -76,8 +76,11 @@ def train(run: Run) -> None:
     made_with = provenance.gather(chosen, card["sha256"]["films"])
     workspace.write_json(folder / provenance.FILE, made_with)
     jobs.update(folder, details={"stage": "Building the network"})
-    with FilmFile(prepared.folder, settings.image_size) as films:
-        source = Source(prepared, films)
+    place, labels = prepared.folder, prepared.labels
+    # Its tables are as long as the data set, and nobody needs them from here on.
+    del prepared
+    with FilmFile(place, settings.image_size) as films:
+        source = Source(labels, films)
         problem = _fit(_build(settings, chosen), run, source, parts, stored, chosen)
         if (folder / "best.keras").is_file():
             _write_card(run, source, parts, card, made_with)
@@ -157,7 +160,7 @@ def _fit(
 ) -> UserError | None:
     """Trains until the last epoch, a stop, or what it returns: the reason why it cannot go on."""
     settings, folder = run.settings, run.folder
-    labels = source.prepared.labels
+    labels = source.labels
     films = {part: np.flatnonzero(parts == part) for part in ("train", "validation")}
     shuffle = Shuffle(films["train"], labels, settings.seed, settings.class_weighting == "sampling")
     _compile(model, settings, optimizers.steps_an_epoch(len(films["train"]), settings))
@@ -278,7 +281,7 @@ def _write_card(
     model = keras.models.load_model(run.folder / "best.keras", compile=False)
     films = np.flatnonzero(parts == "validation")
     scores = model.predict(source.eval_batches(films, EVAL_BATCH), verbose=0)[:, 0]
-    temperature = calibration.fit_temperature(source.prepared.labels[films], scores)
+    temperature = calibration.fit_temperature(source.labels[films], scores)
     settings = run.settings.to_json()
     del settings["data"]
     card = {
@@ -286,7 +289,7 @@ def _write_card(
         "created": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
         "architecture": run.settings.architecture,
         "parameters": model.count_params(),
-        "image_spec": dataclasses.asdict(source.prepared.spec),
+        "image_spec": data_description["image_spec"],
         "settings": settings,
         "best_epoch": checkpoint.read(run.folder)["best_epoch"],
         "data": data_description,

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from core.data.augment import augment, is_on
 from core.data.film_file import FilmFile
-from core.data.prepare import Prepared
 from core.settings import TrainSettings
 
 
@@ -45,12 +44,13 @@ def _draw(random: np.random.Generator, films: np.ndarray, count: int) -> np.ndar
 class Source:
     """Makes batches and keeps account of it.
 
-    busy: seconds spent on making training batches so far. error: what went wrong while making one;
-    tf.data would wrap it beyond recognition.
+    labels: (n,) of 0 and 1. films: the n prepared films they belong to. busy: seconds spent on making
+    training batches so far. error: what went wrong while making one; tf.data would wrap it beyond
+    recognition.
     """
 
-    def __init__(self, prepared: Prepared, films: FilmFile):
-        self.prepared = prepared
+    def __init__(self, labels: np.ndarray, films: FilmFile):
+        self.labels = labels
         self.films = films
         self.busy = 0.0
         self.error: Exception | None = None
@@ -86,8 +86,8 @@ class Source:
         return self._dataset(batches, len(films), batch_size)
 
     def _dataset(self, batches: Callable[[], Iterator], count: int, batch_size: int) -> tf.data.Dataset:
-        size = self.prepared.spec.size
-        labels = self.prepared.labels.astype(np.float32)
+        size = self.films.size
+        labels = self.labels.astype(np.float32)
 
         def shaped() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             try:

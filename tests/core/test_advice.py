@@ -113,6 +113,7 @@ def test_a_measurement_that_is_nonsense_counts_as_none(speed, precision):
         {"weight_averaging": "moving average"},
         {"options": {"dense_units": 1024}},
         {"options": {"filters": (64, 64, 128)}},
+        {"options": {"activation": "gelu"}},
     ],
 )
 def test_what_takes_more_memory_is_expected_to(change):

@@ -94,6 +94,8 @@ def _stoppable(folder: Path) -> Progress:
 
     def progress(done: int, total: int) -> None:
         meter(done, total)
+        if done == total:
+            jobs.update(folder, details={"stage": "Comparing the films"})
         obey_stop(folder)
 
     return progress

@@ -61,6 +61,7 @@ def train(run: Run) -> None:
     """
     settings, folder = run.settings, run.folder
     architectures.options_of(settings)
+    jobs.update(folder, details={"stage": ""})
     try:
         prepared = prepare(
             data.load(settings.data), ImageSpec(settings.image_size, settings.framing), _stoppable(folder)

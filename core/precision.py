@@ -9,8 +9,6 @@ import tensorflow as tf
 from core import machine
 from core.settings import TrainSettings
 
-# Below this the second copy of every weight is not worth it.
-WORTHWHILE_SPEEDUP = 1.2
 ROUNDS = 5
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -19,7 +17,7 @@ def choose(settings: TrainSettings) -> str:
     """ "float32" or "bfloat16": as the settings say, or as measured on this machine, once."""
     if settings.precision != "auto":
         return settings.precision
-    return "bfloat16" if speedup() >= WORTHWHILE_SPEEDUP else "float32"
+    return "bfloat16" if speedup() >= machine.WORTHWHILE_SPEEDUP else "float32"
 
 
 def speedup() -> float:

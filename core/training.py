@@ -125,10 +125,11 @@ def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndar
 
 
 def _build(settings: TrainSettings, chosen: str) -> keras.Model:
-    """The network at that precision, its weights drawn by the seed."""
+    """The network as it trains, at that precision, its weights drawn by the seed."""
     keras.utils.set_random_seed(settings.seed)
     module, options = ARCHITECTURES[settings.architecture], architectures.options_of(settings)
-    return precision.built(lambda: module.build(settings.image_size, options), chosen)
+    build = getattr(module, "build_for_training", module.build)
+    return precision.built(lambda: build(settings.image_size, options), chosen)
 
 
 def _compile(model: keras.Model, settings: TrainSettings, steps: int) -> None:
@@ -171,7 +172,7 @@ def _fit(
         checkpoint.restore(folder, model, stored)
     _forget_unfinished_epochs(folder, stored["epochs_done"], shuffle, settings)
     others = _callbacks(settings)
-    twin = _float32_twin(model, settings, chosen)
+    twin = _twin(model, settings)
     facts = {
         "precision": chosen,
         "train_films": len(films["train"]),
@@ -233,18 +234,17 @@ def _counts(labels: np.ndarray) -> dict[str, int]:
     return {"normal": int((labels == 0).sum()), "pneumonia": int((labels == 1).sum())}
 
 
-def _float32_twin(model: keras.Model, settings: TrainSettings, chosen: str) -> Callable[[], keras.Model]:
-    """Hands out the network as it is to be stored: uncompiled, a third of the size on disk, and in float32.
+def _twin(model: keras.Model, settings: TrainSettings) -> Callable[[], keras.Model]:
+    """Hands out the network as it is to be stored: as `build` makes it, in float32, with the present weights.
 
     A network built for bfloat16 would carry that into its file and answer in bfloat16 wherever it is loaded.
     """
-    if chosen == "float32":
-        return lambda: keras.Model(model.inputs, model.outputs, name=model.name)
-    twin = _build(settings, "float32")
+    stored = ARCHITECTURES[settings.architecture].build(settings.image_size, architectures.options_of(settings))
 
     def filled() -> keras.Model:
-        twin.set_weights(model.get_weights())
-        return twin
+        for mine, theirs in zip(stored.weights, model.weights, strict=True):
+            mine.assign(theirs)
+        return stored
 
     return filled
 

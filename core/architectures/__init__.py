@@ -3,7 +3,8 @@
 Each has `Options`, a dataclass whose fields the Train page draws as widgets, with
 `check(image_size)` that raises UserError for what cannot be built; `layers(image_size, options)`, what
 each layer costs, told without building it; and `build(image_size, options)`, an uncompiled keras.Model:
-(size, size, 1) uint8 in, one sigmoid unit out, its last feature map named "features".
+(size, size, 1) uint8 in, one sigmoid unit out, its last feature map named "features". It may have
+`build_for_training`, too: the same function and variables in a form that only training sees.
 """
 
 import dataclasses

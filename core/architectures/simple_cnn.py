@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TITLE = "Simple CNN"
 ACTIVATIONS = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh")
+NEVER_FALLING = ("relu", "elu", "leaky_relu", "tanh")
 # Weights, gradients and Adam's two moments take 16 bytes a parameter: 4 GB.
 MOST_PARAMETERS = 250_000_000
 
@@ -84,15 +85,30 @@ def _dense(name: str, inputs: int, units: int) -> LayerCost:
 
 def build(image_size: int, options: Options) -> "keras.Model":
     """An uncompiled model: (image_size, image_size, 1) uint8 in, one sigmoid unit out."""
+    return _built(image_size, options, bend_last=False)
+
+
+def build_for_training(image_size: int, options: Options) -> "keras.Model":
+    """The same function of the film with the same variables, in the order that trains fastest.
+
+    The largest of some values stays the largest behind a bend that never falls: pooled first, a quarter of
+    the values is left to bend (benchmarks/training.md).
+    """
+    return _built(image_size, options, bend_last=options.activation in NEVER_FALLING)
+
+
+def _built(image_size: int, options: Options, bend_last: bool) -> "keras.Model":
     import keras
-    from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Rescaling
+    from keras.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Rescaling
 
     film = keras.Input((image_size, image_size, 1), dtype="uint8", name="film")
     x = Rescaling(1 / 255, name="rescaling")(film)
     for depth, filters in enumerate(options.filters, start=1):
         name = "features" if depth == len(options.filters) else f"convolution_{depth}"
-        x = Conv2D(filters, options.kernel_size, activation=options.activation, name=name)(x)
+        x = Conv2D(filters, options.kernel_size, activation=None if bend_last else options.activation, name=name)(x)
         x = MaxPooling2D(options.pool_size, name=f"pooling_{depth}")(x)
+        if bend_last:
+            x = Activation(options.activation, name=f"bend_{depth}")(x)
     x = Flatten(name="flatten")(x)
     x = Dense(options.dense_units, activation=options.activation, name="dense")(x)
     if options.dropout:

@@ -37,6 +37,18 @@ def test_the_simple_network_is_layer_by_layer_the_one_asked_for():
     assert model.count_params() == 160 + 8_256 + 32_896 + 18_940_416 + 513
 
 
+@pytest.mark.parametrize("activation", ["relu", "elu", "leaky_relu", "tanh", "gelu", "silu"])
+def test_the_form_that_trains_is_the_same_function_of_the_film(activation):
+    simple = ARCHITECTURES["simple_cnn"]
+    options = simple.Options(filters=(8, 16), dense_units=16, activation=activation)
+    stored, trains = (build(48, options) for build in (simple.build, simple.build_for_training))
+    trains.set_weights(stored.get_weights())
+    films = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 1), dtype=np.uint8)
+    np.testing.assert_allclose(stored(films), trains(films), rtol=1e-6)
+    kinds = [type(layer).__name__ for layer in trains.layers]
+    assert (kinds[3:5] == ["MaxPooling2D", "Activation"]) == (activation not in ("gelu", "silu"))
+
+
 def test_every_option_of_the_simple_network_changes_it():
     simple = ARCHITECTURES["simple_cnn"]
     plain = simple.build(64, simple.Options())

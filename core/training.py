@@ -73,7 +73,7 @@ def train(run: Run) -> None:
     card = data_card.describe(prepared, settings, parts)
     _refuse_changed_films(folder, card, stored)
     data_card.write(card, folder)
-    chosen = precision.choose(settings)
+    chosen = _precision_of(folder, settings, stored)
     made_with = provenance.gather(chosen, card["sha256"]["films"])
     workspace.write_json(folder / provenance.FILE, made_with)
     jobs.update(folder, details={"stage": "Building the network"})
@@ -87,6 +87,14 @@ def train(run: Run) -> None:
             _write_card(run, source, parts, card, made_with)
     if problem:
         raise problem
+
+
+def _precision_of(folder: Path, settings: TrainSettings, stored: dict[str, Any]) -> str:
+    """What the run began with; a machine measured anew must not change it half way."""
+    before = workspace.read_json(folder / provenance.FILE)
+    if stored["epochs_done"] and isinstance(before, dict) and before.get("precision") in precision.POLICIES:
+        return before["precision"]
+    return precision.choose(settings)
 
 
 def _stoppable(folder: Path) -> Progress:

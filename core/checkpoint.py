@@ -29,27 +29,35 @@ def read(folder: Path) -> dict[str, Any]:
     return stored
 
 
-def write(folder: Path, model: keras.Model, progress: dict[str, Any], callbacks: list) -> dict[str, Any]:
-    """Writes the weights, then the JSON that names them; returns the JSON. Raises UserError if the disk refuses.
+def snapshot(model: keras.Model) -> list[np.ndarray]:
+    """Copies of the compiled model's and the optimiser's variables, as they are now."""
+    return [variable.numpy() for variable in _variables(model)]
 
-    progress: epochs_done, best and best_epoch.
+
+def memory_of(callbacks: list) -> dict[str, dict[str, Any]]:
+    """What the callbacks would have to know again."""
+    return {type(callback).__name__: _plain_state(callback) for callback in callbacks}
+
+
+def write(folder: Path, arrays: list[np.ndarray], state: dict[str, Any]) -> None:
+    """Writes the snapshot, then the JSON that names its file. Raises UserError if the disk refuses.
+
+    state: epochs_done, best, best_epoch and callbacks.
     """
-    name = f"checkpoint-{progress['epochs_done']}.bin"
+    name = f"checkpoint-{state['epochs_done']}.bin"
     with workspace.writing(folder / name):
         beside = folder / f"{name}.part"
         try:
             with beside.open("wb") as file:
-                for variable in _variables(model):
-                    np.save(file, variable.numpy())
+                for array in arrays:
+                    np.save(file, array)
             beside.replace(folder / name)
         finally:
             beside.unlink(missing_ok=True)
-    state = progress | {"file": name, "callbacks": {type(each).__name__: _plain_state(each) for each in callbacks}}
-    workspace.write_json(folder / FILE, state)
+    workspace.write_json(folder / FILE, state | {"file": name})
     for older in folder.glob("checkpoint-*"):
         if older.name != name:
             older.unlink(missing_ok=True)
-    return state
 
 
 def restore(folder: Path, model: keras.Model, stored: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import gc
 import os
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ class Recorder(keras.callbacks.Callback):
     """Writes a run's progress to disk, keeps the best model and a checkpoint, and obeys a stop.
 
     others: the callbacks whose memory belongs to the checkpoint; they stand before this one.
-    save_best: called with a path when an epoch was the best so far.
+    save_best: called with the path and a snapshot when an epoch was the best so far, in a thread.
+    `finish` waits until all is on disk.
     Example: `model.fit(..., callbacks=[*others, Recorder(folder, settings, ...)])`.
     """
 
@@ -71,6 +73,9 @@ class Recorder(keras.callbacks.Callback):
         self.others = others
         self.stored = stored
         self.save_best = save_best
+        # Half a second of writing an epoch, beside which the next one trains.
+        self.writer = ThreadPoolExecutor(1)
+        self.writing: Future | None = None
         # What does not change while the run goes on, for the status.
         self.facts = facts
         self.steps = steps_an_epoch(len(shuffle.films), settings)
@@ -128,14 +133,12 @@ class Recorder(keras.callbacks.Callback):
             return
         self._score_watched()
         best = self.stored["best"]
-        if best is None or logs[MONITORED] > best:
+        is_best = best is None or logs[MONITORED] > best
+        if is_best:
             self.stored |= {"best": float(logs[MONITORED]), "best_epoch": epoch + 1}
-            # A resumed run has a card and reports already, and they speak of another model.
-            for name in ("card.json", "report.json"):
-                (self.folder / name).unlink(missing_ok=True)
-            self.save_best(self.folder / "best.keras")
-        progress = {"epochs_done": epoch + 1, "best": self.stored["best"], "best_epoch": self.stored["best_epoch"]}
-        self.stored = checkpoint.write(self.folder, self.model, progress, self.others)
+        self.stored |= {"epochs_done": epoch + 1, "callbacks": checkpoint.memory_of(self.others)}
+        self._wait_for_writer()
+        self.writing = self.writer.submit(self._keep, checkpoint.snapshot(self.model), dict(self.stored), is_best)
         self._write(self.steps)
         self.between_epochs = self.written - self.last_batch
 
@@ -155,7 +158,26 @@ class Recorder(keras.callbacks.Callback):
         self.watched = Watched(self.watched.films, self.watched.labels, known)
         run_log.write_watched(self.folder, self.watched)
 
-    def flush(self) -> None:
+    def _keep(self, arrays: list[np.ndarray], state: dict[str, Any], is_best: bool) -> None:
+        """The best model first: a checkpoint must not speak of one that is not there."""
+        if is_best:
+            # A resumed run has a card and reports already, and they speak of another model.
+            for name in ("card.json", "report.json"):
+                (self.folder / name).unlink(missing_ok=True)
+            self.save_best(self.folder / "best.keras", arrays)
+        checkpoint.write(self.folder, arrays, state)
+
+    def _wait_for_writer(self) -> None:
+        if self.writing:
+            self.writing.result()
+
+    def finish(self) -> None:
+        """Returns when everything is on disk. Raises UserError if the disk refused."""
+        self.writer.shutdown()
+        self._flush()
+        self._wait_for_writer()
+
+    def _flush(self) -> None:
         """Writes the batches that were trained since the last writing."""
         if self.pending:
             run_log.append_steps(self.folder, self.pending)
@@ -163,7 +185,7 @@ class Recorder(keras.callbacks.Callback):
 
     def _write(self, done: int) -> None:
         """done: batches of this epoch."""
-        self.flush()
+        self._flush()
         self.written = time.monotonic()
         elapsed = self.last_batch - self.epoch_started
         timed = self.films_seen - (self.settings.batch_size if self.epoch == self.first_epoch else 0)

@@ -187,7 +187,15 @@ def _fit(
         "validation": _counts(labels[films["validation"]]),
     }
     recorder = Recorder(
-        folder, settings, source, shuffle, films["validation"], others, stored, lambda path: _save(twin(), path), facts
+        folder,
+        settings,
+        source,
+        shuffle,
+        films["validation"],
+        others,
+        stored,
+        lambda path, weights: _save(twin(weights), path),
+        facts,
     )
     jobs.update(folder, details=facts | {"stage": "First batch"})
     ends_early = stored["callbacks"].get("EarlyStopping", {}).get("stopped_epoch")
@@ -211,18 +219,19 @@ def _fit(
     except (tf.errors.OpError, MemoryError) as error:
         problem = _explained(error, source)
     finally:
+        recorder.writer.shutdown()
         # Keras closes it only where fit comes to its end.
         if table.csv_file:
             table.csv_file.close()
-    recorder.flush()
+    recorder.finish()
     if recorder.lost:
         return UserError(
             "The loss is no longer a number: the weights have run away.",
             fix="Start again with a lower learning rate, a tenth of this one. The best model so far was kept.",
         )
-    _save(twin(), folder / "last.keras")
-    if not (folder / "best.keras").is_file():
-        _save(twin(), folder / "best.keras")
+    for name in ("last.keras", "best.keras"):
+        if name == "last.keras" or not (folder / name).is_file():
+            _save(twin(checkpoint.snapshot(model)), folder / name)
     return problem
 
 
@@ -242,16 +251,19 @@ def _counts(labels: np.ndarray) -> dict[str, int]:
     return {"normal": int((labels == 0).sum()), "pneumonia": int((labels == 1).sum())}
 
 
-def _twin(model: keras.Model, settings: TrainSettings) -> Callable[[], keras.Model]:
-    """Hands out the network as it is to be stored: as `build` makes it, in float32, with the present weights.
+def _twin(model: keras.Model, settings: TrainSettings) -> Callable[[list[np.ndarray]], keras.Model]:
+    """Hands out the network as it is to be stored: as `build` makes it, in float32, with the weights of a snapshot.
 
     A network built for bfloat16 would carry that into its file and answer in bfloat16 wherever it is loaded.
     """
     stored = ARCHITECTURES[settings.architecture].build(settings.image_size, architectures.options_of(settings))
+    # A snapshot begins with all of the model's variables, seeds of random layers among them.
+    order = {id(variable): place for place, variable in enumerate(model.variables)}
+    places = [order[id(weight)] for weight in model.weights]
 
-    def filled() -> keras.Model:
-        for mine, theirs in zip(stored.weights, model.weights, strict=True):
-            mine.assign(theirs)
+    def filled(snapshot: list[np.ndarray]) -> keras.Model:
+        for weight, place in zip(stored.weights, places, strict=True):
+            weight.assign(snapshot[place])
         return stored
 
     return filled

@@ -286,7 +286,7 @@ def test_a_disk_that_fills_up_in_mid_run_ends_it_in_words_and_nothing_is_lost(wo
     assert status.state == "failed", ended.stderr
     assert "cannot be written" in status.error
     assert "Free some space" in status.fix
-    assert checkpoint.read(run.folder)["epochs_done"] >= 2
+    assert checkpoint.read(run.folder)["epochs_done"] >= 1
     (run.folder / "stop").touch()
     training.train(runs.get(run.name))
     assert run.has_model

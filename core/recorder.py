@@ -76,6 +76,7 @@ class Recorder(keras.callbacks.Callback):
         # Half a second of writing an epoch, beside which the next one trains.
         self.writer = ThreadPoolExecutor(1)
         self.writing: Future | None = None
+        self.weights: list[np.ndarray] | None = None
         # What does not change while the run goes on, for the status.
         self.facts = facts
         self.steps = steps_an_epoch(len(shuffle.films), settings)
@@ -138,7 +139,8 @@ class Recorder(keras.callbacks.Callback):
             self.stored |= {"best": float(logs[MONITORED]), "best_epoch": epoch + 1}
         self.stored |= {"epochs_done": epoch + 1, "callbacks": checkpoint.memory_of(self.others)}
         self._wait_for_writer()
-        self.writing = self.writer.submit(self._keep, checkpoint.snapshot(self.model), dict(self.stored), is_best)
+        self.weights = checkpoint.snapshot(self.model, self.weights)
+        self.writing = self.writer.submit(self._keep, dict(self.stored), is_best)
         self._write(self.steps)
         self.between_epochs = self.written - self.last_batch
 
@@ -158,14 +160,14 @@ class Recorder(keras.callbacks.Callback):
         self.watched = Watched(self.watched.films, self.watched.labels, known)
         run_log.write_watched(self.folder, self.watched)
 
-    def _keep(self, arrays: list[np.ndarray], state: dict[str, Any], is_best: bool) -> None:
+    def _keep(self, state: dict[str, Any], is_best: bool) -> None:
         """The best model first: a checkpoint must not speak of one that is not there."""
         if is_best:
             # A resumed run has a card and reports already, and they speak of another model.
             for name in ("card.json", "report.json"):
                 (self.folder / name).unlink(missing_ok=True)
-            self.save_best(self.folder / "best.keras", arrays)
-        checkpoint.write(self.folder, arrays, state)
+            self.save_best(self.folder / "best.keras", self.weights)
+        checkpoint.write(self.folder, self.weights, state)
 
     def _wait_for_writer(self) -> None:
         if self.writing:

@@ -94,3 +94,25 @@ def test_a_damaged_file_counts_as_nothing_measured(workspace, content):
     assert machine.measured() == {}
     machine.remember({"speed": {}})
     assert machine.measured() == {"speed": {}}
+
+
+def test_measuring_gives_way_to_a_run_and_is_not_kept(monkeypatch, capsys):
+    from core import cli, runs
+
+    monkeypatch.setattr(runs, "running", lambda: ["a run"])
+    assert cli.main(["probe"]) == 2
+    assert "nothing can be measured beside it" in capsys.readouterr().err
+    assert "speed" not in machine.measured()
+
+
+def test_measuring_tells_both_precisions(capsys):
+    import json
+
+    from core import cli
+
+    assert cli.main(["probe", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["gflops"]
+    assert told.keys() == {"float32", "bfloat16"}
+    assert min(told.values()) > 0.1
+    assert machine.measured()["speed"] == told
+    assert machine.measured()["precision"]["bfloat16_speedup"] > 0

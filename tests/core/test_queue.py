@@ -98,6 +98,7 @@ def test_the_queue_outlives_whatever_is_killed(workspace):
     assert "Resume" in first.status.fix
 
     # Both: whoever looks next lets the queue go on.
+    wait_for(lambda: jobs.is_alive(second.folder), bool)
     kill(second.folder)
     wait_for(lambda: jobs.is_alive(second.folder), lambda alive: not alive)
     jobs.update(second.folder, started=0.0)

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.interleaved import Player, Seat, column, interval, play, ratio, seated, table
 from core import data, workspace
-from core.data.prepare import COLUMNS, COMPARED, folder_of
+from core.data.prepare import COLUMNS, COMPARED, FROM_SAMPLE, folder_of
 from core.data.sample import DataSet, Sample
 from core.images import ImageSpec
 from core.settings import TrainSettings
@@ -66,7 +66,7 @@ def prepare(made: DataSet) -> None:
             out.write(random.integers(0, 256, shape, np.uint8).tobytes())
     filled = {"format": "PNG", "colour": "grey", "sha256": "0" * 64, "fingerprint": "0" * 16}
     columns = {name: [filled.get(name, 0)] * films for name in (*COLUMNS, *COMPARED)}
-    for name in ("id", "patient", "label", "split", "subtype", "view"):
+    for name in FROM_SAMPLE:
         columns[name] = [getattr(sample, name) for sample in made.samples]
     workspace.write_json(folder / "index.json", {"table": columns, "unreadable": []})
     np.savez(

@@ -47,7 +47,7 @@ def trained(settings: TrainSettings) -> dict[str, float]:
     status = wait_for(lambda: run.status, lambda status: status.state in jobs.FINAL_STATES, PATIENCE)
     if status.state != "finished":
         raise RuntimeError(f"The run is {status.state}: {status.error} {(run.folder / 'log.txt').read_text()[-2000:]}")
-    metrics = runs.read_table(run.folder / "metrics.csv")
+    metrics = run.metrics
     best = max(range(settings.epochs), key=metrics["val_roc_auc"].__getitem__)
     runs.remove(run.name)
     found = {}

@@ -110,10 +110,10 @@ def bare(seat: Seat, settings: TrainSettings, films: int) -> None:
     """The same compiled step, called in a loop on tensors that lie ready."""
     import tensorflow as tf
 
-    from core import optimizers, precision, training
+    from core import precision, training
 
     model = training._build(settings, precision.choose(settings))
-    training._compile(model, settings, optimizers.steps_an_epoch(films, settings))
+    training._compile(model, settings, settings.batches(films))
     batches = [tuple(map(tf.constant, _batch(number, settings))) for number in range(READY_BATCHES)]
     # Creates what Keras makes at the first batch: metrics' and optimiser's variables.
     model.train_on_batch(*batches[0])

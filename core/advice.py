@@ -110,11 +110,11 @@ def _about_films(settings: TrainSettings, films: int) -> list[Advice]:
     elif training / settings.batch_size < FEWEST_STEPS:
         found.append(
             Advice(
-                f"An epoch has only {math.ceil(training / settings.batch_size)} batches.",
+                f"An epoch has only {settings.batches(training)} batches.",
                 "Use a smaller batch or more epochs, so that the weights move more often.",
             )
         )
-    steps = settings.epochs * math.ceil(training / settings.batch_size)
+    steps = settings.epochs * settings.batches(training)
     if settings.weight_averaging != "none" and steps < AVERAGED_STEPS:
         found.append(
             Advice(
@@ -215,7 +215,7 @@ def minutes(settings: TrainSettings, films: int) -> float | None:
     shown = films * (1 - settings.test_fraction - settings.validation_fraction)
     judged = films * settings.validation_fraction
     epoch = (shown + COST_OF_JUDGING * judged) * training_mflop(layers) / (speed * 1000)
-    epoch += math.ceil(shown / settings.batch_size) * SECONDS_A_BATCH
+    epoch += settings.batches(shown) * SECONDS_A_BATCH
     epoch += sum(layer.parameters for layer in layers) / PARAMETERS_SAVED_A_SECOND
     return (SECONDS_BESIDE + settings.epochs * epoch) / 60
 

@@ -53,15 +53,10 @@ def write(folder: Path, arrays: list[np.ndarray], state: dict[str, Any]) -> None
     state: epochs_done, best, best_epoch and callbacks.
     """
     name = f"checkpoint-{state['epochs_done']}.bin"
-    with workspace.writing(folder / name):
-        beside = folder / f"{name}.part"
-        try:
-            with beside.open("wb") as file:
-                for array in arrays:
-                    np.save(file, array)
-            beside.replace(folder / name)
-        finally:
-            beside.unlink(missing_ok=True)
+    beside = folder / f"{name}.part"
+    with workspace.replacing(folder / name, beside), beside.open("wb") as file:
+        for array in arrays:
+            np.save(file, array)
     workspace.write_json(folder / FILE, state | {"file": name})
     for older in folder.glob("checkpoint-*"):
         if older.name != name:

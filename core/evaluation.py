@@ -42,7 +42,7 @@ class EvaluationReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a figure that cannot be told is null."""
-        return _without_nan(dataclasses.asdict(self))
+        return workspace.without_nan(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
@@ -53,12 +53,6 @@ class EvaluationReport:
         }
         rest = {"metrics": figures, "confusion": Confusion(**values["confusion"]), "roc": RocCurve(**values["roc"])}
         return cls(**(values | rest))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def evaluate(

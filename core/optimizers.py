@@ -1,7 +1,5 @@
 """The optimiser of a run: the rule, its learning rate over time, and averaged weights."""
 
-import math
-
 import keras
 import tensorflow as tf
 from keras import ops
@@ -82,8 +80,3 @@ def _rate(settings: TrainSettings, steps_an_epoch: int) -> "float | keras.optimi
             warmup_steps=warm_up,
         )
     return WarmUp(settings.learning_rate, warm_up) if warm_up else settings.learning_rate
-
-
-def steps_an_epoch(films: int, settings: TrainSettings) -> int:
-    """Batches an epoch takes; the last may be smaller."""
-    return math.ceil(films / settings.batch_size)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from core import machine, optimizers, precision
 from core.architectures import cost, simple_cnn
+from core.data.batches import without_autotune
 from core.data.prepare import Progress
 from core.settings import TrainSettings
 
@@ -54,9 +55,7 @@ def _speed(name: str, tell) -> float:
     random = np.random.default_rng(0)
     films = random.integers(0, 256, (batch, size, size, 1), np.uint8)
     batches = tf.data.Dataset.from_tensors((films, np.arange(batch)[:, None] % 2)).repeat(_ALL)
-    ways = tf.data.Options()
-    ways.autotune.enabled = False
     clock = _Clock(tell)
-    model.fit(batches.with_options(ways), verbose=0, shuffle=False, callbacks=[clock])
+    model.fit(without_autotune(batches), verbose=0, shuffle=False, callbacks=[clock])
     step = float(np.median(np.diff(clock.ends[WARM_UP - 1 :])))
     return cost.training_mflop(simple_cnn.layers(size, options)) * batch / step / 1000

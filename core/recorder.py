@@ -13,7 +13,6 @@ import psutil
 
 from core import checkpoint, jobs, run_log, runs
 from core.data.batches import Shuffle, Source
-from core.optimizers import steps_an_epoch
 from core.run_log import Watched
 from core.settings import TrainSettings
 
@@ -79,7 +78,7 @@ class Recorder(keras.callbacks.Callback):
         self.weights: list[np.ndarray] | None = None
         # What does not change while the run goes on, for the status.
         self.facts = facts
-        self.steps = steps_an_epoch(len(shuffle.films), settings)
+        self.steps = settings.batches(len(shuffle.films))
         self.first_epoch = self.epoch = stored["epochs_done"]
         self.lost = False
         self.written = self.films_per_second = self.between_epochs = 0.0
@@ -95,8 +94,8 @@ class Recorder(keras.callbacks.Callback):
             return
         labels = self.source.labels
         random = np.random.default_rng(self.settings.seed)
-        chosen = np.concatenate([random.permutation(validation[labels[validation] == label]) for label in (0, 1)])
-        chosen = np.concatenate([chosen[labels[chosen] == label][:WATCHED_OF_A_CLASS] for label in (0, 1)])
+        shuffled = [random.permutation(validation[labels[validation] == label]) for label in (0, 1)]
+        chosen = np.concatenate([films[:WATCHED_OF_A_CLASS] for films in shuffled])
         films = self.source.films.read(chosen)
         self.watched = Watched(films, labels[chosen], np.empty((0, len(chosen))))
 
@@ -175,7 +174,6 @@ class Recorder(keras.callbacks.Callback):
 
     def finish(self) -> None:
         """Returns when everything is on disk. Raises UserError if the disk refused."""
-        self.writer.shutdown()
         self._flush()
         self._wait_for_writer()
 

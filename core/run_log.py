@@ -65,9 +65,8 @@ def write_watched(folder: Path, watched: Watched) -> None:
     """Replaces what was stored, in one step. Raises UserError if the disk refuses."""
     path = folder / WATCHED_FILE
     beside = path.with_name(f"part-{path.name}")
-    with workspace.writing(path):
+    with workspace.replacing(path, beside):
         np.savez(beside, **dataclasses.asdict(watched))
-        beside.replace(path)
 
 
 def watched(folder: Path) -> Watched | None:

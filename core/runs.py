@@ -50,6 +50,11 @@ class Run:
         return _notes(self.folder)[1]
 
     @property
+    def metrics(self) -> dict[str, list[float]]:
+        """The columns of metrics.csv, a line an epoch; empty before the first epoch ends."""
+        return read_table(self.folder / "metrics.csv")
+
+    @property
     def has_model(self) -> bool:
         return (self.folder / "card.json").is_file() and (self.folder / "best.keras").is_file()
 
@@ -294,7 +299,7 @@ def with_model() -> list[Run]:
 
 
 def read_table(path: Path) -> dict[str, list[float]]:
-    """Columns of metrics.csv or steps.csv; a line that is half-written or holds no numbers is left out."""
+    """Columns of a table such as metrics.csv; a line that is half-written or holds no numbers is left out."""
     try:
         with path.open(newline="", errors="replace") as file:
             rows = list(csv.reader(file))

@@ -1,6 +1,7 @@
 """What a training run is asked to do: typed, checked, and readable as JSON."""
 
 import dataclasses
+import math
 import typing
 from typing import Any, Self
 
@@ -197,6 +198,10 @@ class TrainSettings:
                 "A warm-up cannot be combined with the schedule “plateau”.",
                 fix="Set warmup_epochs to 0, or choose the schedule cosine or constant.",
             )
+
+    def batches(self, films: float) -> int:
+        """Batches that so many films make; the last may be smaller."""
+        return math.ceil(films / self.batch_size)
 
     def to_json(self) -> dict[str, Any]:
         """A dict that JSON can hold; `from_json` reads it back equal."""

@@ -175,7 +175,7 @@ def _fit(
     labels = source.labels
     films = {part: np.flatnonzero(parts == part) for part in ("train", "validation")}
     shuffle = Shuffle(films["train"], labels, settings.seed, settings.class_weighting == "sampling")
-    _compile(model, settings, optimizers.steps_an_epoch(len(films["train"]), settings))
+    _compile(model, settings, settings.batches(len(films["train"])))
     if stored["epochs_done"]:
         checkpoint.restore(folder, model, stored)
     _forget_unfinished_epochs(folder, stored["epochs_done"], shuffle, settings)
@@ -229,9 +229,10 @@ def _fit(
             "The loss is no longer a number: the weights have run away.",
             fix="Start again with a lower learning rate, a tenth of this one. The best model so far was kept.",
         )
-    for name in ("last.keras", "best.keras"):
-        if name == "last.keras" or not (folder / name).is_file():
-            _save(twin(checkpoint.snapshot(model)), folder / name)
+    last = twin(checkpoint.snapshot(model, recorder.weights))
+    _save(last, folder / "last.keras")
+    if not (folder / "best.keras").is_file():
+        _save(last, folder / "best.keras")
     return problem
 
 
@@ -277,7 +278,7 @@ def _class_weight(labels: np.ndarray, settings: TrainSettings) -> dict[int, floa
 
 def _forget_unfinished_epochs(folder: Path, epochs_done: int, shuffle: Shuffle, settings: TrainSettings) -> None:
     """Drops log lines behind the checkpoint: those epochs are trained anew."""
-    run_log.keep_steps(folder, epochs_done * optimizers.steps_an_epoch(len(shuffle.films), settings))
+    run_log.keep_steps(folder, epochs_done * settings.batches(len(shuffle.films)))
     path = folder / "metrics.csv"
     if path.is_file():
         with path.open(newline="", errors="replace") as file:
@@ -288,13 +289,10 @@ def _forget_unfinished_epochs(folder: Path, epochs_done: int, shuffle: Shuffle, 
 
 
 def _save(model: keras.Model, path: Path) -> None:
+    # Keras wants its own ending.
     beside = path.with_name(f"{path.stem}.part.keras")
-    with workspace.writing(path):
-        try:
-            model.save(beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+    with workspace.replacing(path, beside):
+        model.save(beside)
 
 
 def _write_card(

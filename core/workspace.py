@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -63,12 +64,28 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Atomic write of one file. Raises UserError if the disk refuses."""
     # Two sessions of one server are threads of one process.
     beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    with replacing(path, beside):
+        beside.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, beside: Path) -> Iterator[None]:
+    """What is written to `beside` meanwhile takes the place of `path`, or is gone if that fails. Raises UserError."""
     with writing(path):
         try:
-            beside.write_bytes(content)
+            yield
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def without_nan(value: Any) -> Any:
+    """Plain values with None for NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path, default: Any = None) -> Any:

@@ -33,8 +33,10 @@ def show(run: Run) -> None:
 
 def phase_of(status: Status) -> str:
     """Which view a run calls for: "queued", "starting" (no batch is trained yet), "training" or "ended"."""
-    if status.state == "queued" or not jobs.is_open(status):
-        return "queued" if status.state == "queued" else "ended"
+    if status.state == jobs.QUEUED:
+        return "queued"
+    if not jobs.is_open(status):
+        return "ended"
     return "training" if status.state in ("training", "evaluating") else "starting"
 
 
@@ -55,7 +57,7 @@ def watch(run: Run, phase: str) -> None:
     else:
         progress(status)
         figures(run, status)
-    metrics = run_views.metrics_of(run)
+    metrics = run.metrics
     # A container each: what comes and goes in one must not make the next be drawn from scratch.
     with st.container():
         show_queue(run)
@@ -200,7 +202,7 @@ def queue_row(place: int, length: int, run: Run) -> None:
 
 def ended(run: Run) -> None:
     """What became of the run, and what to do next."""
-    status, metrics = run.status, run_views.metrics_of(run)
+    status, metrics = run.status, run.metrics
     heading(run, status)
     run_views.summary(run)
     outcome(run, status)

@@ -89,7 +89,7 @@ def exports(chosen: Sequence[Run], what: str) -> None:
 
 def stop(run: Run, status: Status) -> None:
     """Stops a run at work, or takes a waiting one out of the queue."""
-    queued = status.state == "queued"
+    queued = status.state == jobs.QUEUED
     if not queued and not jobs.is_open(status):
         return
     if st.button("Take out of the queue" if queued else "Stop", icon=":material/stop:", key=f"stop_{run.name}"):

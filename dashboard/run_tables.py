@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from core import architectures, evaluation, runs, workspace
+from core import architectures, evaluation, provenance, workspace
 from core.errors import UserError
 from core.runs import Run
 from core.settings import TrainSettings
@@ -44,7 +44,7 @@ def best_roc_auc(run: Run) -> float | None:
     """Of the best model on the validation part: as judged, or while the run goes on as the epochs say."""
     if report := evaluation.stored(run.folder).get("validation"):
         return report.metrics["roc_auc"].value
-    known = runs.read_table(run.folder / "metrics.csv").get("val_roc_auc", [])
+    known = run.metrics.get("val_roc_auc", [])
     return max((value for value in known if not math.isnan(value)), default=None)
 
 
@@ -99,7 +99,7 @@ def curves_csv(chosen: Sequence[Run]) -> str:
     """The figures of every epoch in long form: run, epoch, part, figure, value."""
     rows = []
     for run in chosen:
-        metrics = runs.read_table(run.folder / "metrics.csv")
+        metrics = run.metrics
         epochs = metrics.pop("epoch", [])
         for name, values in metrics.items():
             part = "validation" if name.startswith("val_") else "train"
@@ -112,16 +112,13 @@ def curves_csv(chosen: Sequence[Run]) -> str:
 
 def as_json(run: Run) -> dict[str, Any]:
     """All that is known of a run, as JSON can hold it."""
-    return {
+    found = {
         "name": run.name,
         "settings": run.settings.to_json(),
         "status": dataclasses.asdict(run.status),
         "tags": list(run.tags),
         "note": run.note,
-        "provenance": workspace.read_json(run.folder / "provenance.json"),
-        # JSON knows no NaN.
-        "metrics": {
-            name: [None if math.isnan(value) else value for value in values]
-            for name, values in runs.read_table(run.folder / "metrics.csv").items()
-        },
+        "provenance": workspace.read_json(run.folder / provenance.FILE),
+        "metrics": run.metrics,
     }
+    return workspace.without_nan(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import diagnosis, run_log, runs, workspace
+from core import diagnosis, provenance, run_log, workspace
 from core.data.sample import CLASS_NAMES
 from core.jobs import Status
 from core.metrics import Confusion
@@ -16,11 +16,6 @@ from dashboard import charts, components, curves, state
 FIGURES = ("loss", "accuracy", "roc_auc", "sensitivity", "specificity")
 LOG_LINES, LOG_BYTES = 40, 32_768
 Metrics = Mapping[str, list[float]]
-
-
-def metrics_of(run: Run) -> Metrics:
-    """The columns of the run's metrics.csv; empty before the first epoch ends."""
-    return runs.read_table(run.folder / "metrics.csv")
 
 
 def summary(run: Run) -> None:
@@ -132,7 +127,7 @@ def show_settings(run: Run) -> None:
     """Settings and provenance, as they lie in the run's folder."""
     with st.expander("Settings", icon=":material/tune:"):
         st.json(run.settings.to_json())
-    made_with = workspace.read_json(run.folder / "provenance.json")
+    made_with = workspace.read_json(run.folder / provenance.FILE)
     if isinstance(made_with, dict):
         with st.expander("Made with: versions, processor, program", icon=":material/receipt_long:"):
             st.json(made_with)

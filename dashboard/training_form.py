@@ -104,7 +104,7 @@ def measure() -> None:
     """Has the machine measured once, while no run needs it, so that times can be told."""
     folder = state.probe_folder()
     status = jobs.status(folder)
-    if runs.running():
+    if state.at_work()[0]:
         st.caption(":material/timer: How long a run takes will be measured when none trains.")
         return
     if status.state in ("failed", "interrupted") and folder.exists():
@@ -208,7 +208,7 @@ def show_outcome(source: DataSet, settings: TrainSettings) -> None:
 
 
 def start_button(settings: TrainSettings) -> None:
-    busy = runs.running()
+    busy, _ = state.at_work()
     label = "Add to the queue" if busy else "Start training"
     icon = ":material/playlist_add:" if busy else ":material/play_arrow:"
     if st.button(label, type="primary", icon=icon, key="start"):

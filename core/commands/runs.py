@@ -2,10 +2,9 @@
 
 import argparse
 import dataclasses
-import math
 from typing import Any
 
-from core import diagnosis, jobs, runs
+from core import diagnosis, jobs, runs, workspace
 from core.commands.output import show
 from core.errors import UserError
 
@@ -62,7 +61,7 @@ def _describe(run: runs.Run, waiting: dict[str, int]) -> dict[str, Any]:
         "data": run.settings.data,
         "architecture": run.settings.architecture,
         "has_model": run.has_model,
-        "details": _without_nan(status.details),
+        "details": workspace.without_nan(status.details),
         "error": status.error,
         "fix": status.fix,
         "place": waiting.get(run.name),
@@ -75,12 +74,12 @@ def _show(chosen: argparse.Namespace) -> None:
     from core import evaluation
 
     run = runs.get(chosen.run)
-    metrics = runs.read_table(run.folder / "metrics.csv")
+    metrics = run.metrics
     remarks = [dataclasses.asdict(remark) for remark in diagnosis.diagnose(metrics, run.status.details, run.settings)]
     reports = {part: report.to_json() for part, report in evaluation.stored(run.folder).items()}
     found = _describe(run, _places()) | {
         "settings": run.settings.to_json(),
-        "metrics": _without_nan(metrics),
+        "metrics": workspace.without_nan(metrics),
         "remarks": remarks,
         "reports": reports,
     }
@@ -117,15 +116,6 @@ def _judged(report: dict[str, Any]) -> dict[str, str]:
         name: f"{_figure(value['value'])} ({_figure(value['low'])} to {_figure(value['high'])})"
         for name, value in report["metrics"].items()
     }
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: None in their place."""
-    if isinstance(value, dict):
-        return {name: _without_nan(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _stop(chosen: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Varies films as they are shown to a network: turned, moved, brighter, grainier; anew at every sight of them.
 
-OpenCV on uint8, not Keras's layers: a tenth of the time, and a page can show the very same pictures
+OpenCV on uint8, not Keras's layers: a twentieth of the time, and a page can show the very same pictures
 without TensorFlow (docs/decisions/0005-training.md).
 """
 

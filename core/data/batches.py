@@ -106,10 +106,14 @@ class Source:
         )
         steps = -(-count // batch_size)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
-        options = tf.data.Options()
-        # Autotune stalls the end of every epoch (measured: up to twice the epoch's time).
-        options.autotune.enabled = False
-        return dataset.with_options(options)
+        return without_autotune(dataset)
+
+
+def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Autotune stalls the end of every epoch (measured: up to twice the epoch's time)."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def _slices(films: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from core import images, workspace
 from core.data import card, duplicates, splits
+from core.data.film_file import FilmFile
 from core.data.likeness import likeness
 from core.data.manifest import EXCLUDE, REGROUP
 from core.data.sample import CLASS_NAMES, DataSet, Sample
@@ -71,14 +72,13 @@ class Prepared:
 
     def film(self, row: int) -> np.ndarray:
         """One film, (size, size) uint8, read from its file: looking at all of them maps none into memory."""
-        size = self.spec.size
         try:
-            with (self.folder / "films.u8").open("rb") as file:
-                file.seek(row * size * size)
-                return np.frombuffer(file.read(size * size), np.uint8).reshape(size, size)
-        except OSError:
+            opened = FilmFile(self.folder, self.spec.size)
+        except UserError:
             # Forgotten in another tab a moment ago: the map still has it.
             return np.array(self.films[row])
+        with opened as films:
+            return films.read(np.array([row]))[0]
 
     @property
     def labels(self) -> np.ndarray:

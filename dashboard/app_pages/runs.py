@@ -5,6 +5,7 @@ import hashlib
 import streamlit as st
 
 from core import jobs, runs
+from core.jobs import Status
 from core.runs import Run
 from dashboard import charts, components, curves, run_actions, run_tables, run_views, state
 
@@ -76,6 +77,11 @@ def progress(found: list[Run]) -> dict[str, tuple]:
     return {run.name: ((status := run.status).state, status.details.get("epoch")) for run in found}
 
 
+def is_pending(status: Status) -> bool:
+    """Whether the run works or waits, and so cannot be deleted."""
+    return jobs.is_open(status) or status.state == jobs.QUEUED
+
+
 def show_one(run: Run) -> None:
     status = run.status
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -89,7 +95,7 @@ def show_one(run: Run) -> None:
         run_actions.resume(run, status)
         run_actions.stop(run, status)
         run_actions.duplicate(run)
-        if not jobs.is_open(status) and status.state != "queued":
+        if not is_pending(status):
             if run.has_model:
                 run_actions.promote(run)
             if st.button("Delete", icon=":material/delete:"):
@@ -101,7 +107,7 @@ def show_one(run: Run) -> None:
             with components.explained():
                 runs.annotate(run.name, tuple(filter(None, map(str.strip, tags.split(",")))), note)
                 st.rerun()
-    metrics = run_views.metrics_of(run)
+    metrics = run.metrics
     if not jobs.is_open(status):
         run_views.show_diagnosis(run, metrics, status)
     run_views.show_curves(run, metrics, status)
@@ -111,7 +117,7 @@ def show_one(run: Run) -> None:
 
 def show_several(chosen: list[Run]) -> None:
     st.subheader(f"{len(chosen)} runs compared")
-    closed = [run.name for run in chosen if not jobs.is_open(run.status) and run.status.state != "queued"]
+    closed = [run.name for run in chosen if not is_pending(run.status)]
     if len(closed) == len(chosen) and st.button(f"Delete these {len(closed)}", icon=":material/delete:"):
         run_actions.confirm_removal(closed)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -124,7 +130,7 @@ def show_several(chosen: list[Run]) -> None:
             key="compare_figure",
         )
         parts = st.pills("Part", list(curves.PARTS), selection_mode="multi", default="validation", key="compare_parts")
-    tables = {run.name: run_views.metrics_of(run) for run in chosen}
+    tables = {run.name: run.metrics for run in chosen}
     if any(metrics.get("epoch") for metrics in tables.values()) and parts:
         curve = curves.overlaid(tables, figure, parts)
         run_views.draw(curve, "overlay", f"{charts.TITLES[figure]} of the selected runs by epoch")

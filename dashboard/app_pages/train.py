@@ -8,7 +8,7 @@ from dashboard import live, state, training_form
 VIEWS = {state.WATCH: ":material/monitoring: Watch the run", state.NEW: ":material/add: Set up a new run"}
 
 known = {run.name: run for run in runs.every()}
-wanted = (state.watched_run(), *(run.name for run in runs.running()), state.opened_run())
+wanted = (state.watched_run(), *(run.name for run in state.at_work()[0]), state.opened_run())
 run = next((known[name] for name in wanted if name in known), None)
 if run:
     state.settle_train_view()

@@ -50,7 +50,7 @@ class _Clock(keras.callbacks.Callback):
 def _speed(name: str, tell) -> float:
     settings, options = TrainSettings(), simple_cnn.Options()
     size, batch = settings.image_size, settings.batch_size
-    model = precision.built(lambda: simple_cnn.build(size, options), name)
+    model = precision.built(lambda: simple_cnn.build_for_training(size, options), name)
     model.compile(optimizer=optimizers.make(settings, _ALL), loss="binary_crossentropy", jit_compile=False)
     random = np.random.default_rng(0)
     films = random.integers(0, 256, (batch, size, size, 1), np.uint8)

@@ -100,7 +100,7 @@ def measure_switches(page) -> list[float]:
         seconds.append(time.perf_counter() - begin)
     go(page, "Train")
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("link", name="Evaluate this run")).to_be_visible()
+    expect(page.get_by_role("button", name="Evaluate this run")).to_be_visible()
     return seconds
 
 

@@ -4,24 +4,36 @@ Each has `Options`, a dataclass whose fields the Train page draws as widgets, wi
 `check(image_size)` that raises UserError for what cannot be built; `layers(image_size, options)`, what
 each layer costs, told without building it; and `build(image_size, options)`, an uncompiled keras.Model:
 (size, size, 1) uint8 in, one sigmoid unit out, its last feature map named "features". It may have
-`build_for_training`, too: the same function and variables in a form that only training sees.
+`build_for_training`, too: the same function and variables in a form that only training sees; and
+`SLOW_IN_BFLOAT16`, true where shorter numbers slow it down, and `PACE`, operations a second as a share of the
+default network's.
 """
 
 import dataclasses
 from typing import Any
 
-from core.architectures import simple_cnn
+from core.architectures import efficientnet_lite, residual, simple_cnn
 from core.architectures.cost import LayerCost
 from core.errors import UserError
 from core.settings import TrainSettings, from_values, parse
 
-ARCHITECTURES = {"simple_cnn": simple_cnn}
+ARCHITECTURES = {"simple_cnn": simple_cnn, "residual": residual, "efficientnet_lite": efficientnet_lite}
 
 
 def layers_of(settings: TrainSettings) -> list[LayerCost]:
     """What each layer of the settings' network costs. Raises UserError for a network that cannot be built."""
     options = options_of(settings)
     return ARCHITECTURES[settings.architecture].layers(settings.image_size, options)
+
+
+def in_float32(settings: TrainSettings) -> bool:
+    """True if the settings' network is faster in float32 whatever the processor."""
+    return getattr(ARCHITECTURES[settings.architecture], "SLOW_IN_BFLOAT16", False)
+
+
+def pace(settings: TrainSettings) -> float:
+    """Operations a second that the settings' network trains with, as a share of what the default one does."""
+    return getattr(ARCHITECTURES[settings.architecture], "PACE", 1.0)
 
 
 def options_of(settings: TrainSettings) -> Any:

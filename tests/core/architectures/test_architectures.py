@@ -20,6 +20,38 @@ def test_it_maps_uint8_films_to_one_sigmoid_unit_and_names_its_features(name, si
     assert len(model.get_layer("features").output.shape) == 4
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("learning", [False, True])
+def test_the_form_that_trains_is_the_same_network_and_moves_the_same_statistics(name, learning):
+    architecture = ARCHITECTURES[name]
+    options = architecture.Options(dropout=0.0)
+    trains = getattr(architecture, "build_for_training", architecture.build)(64, options)
+    stored = architecture.build(64, options)
+    stored.set_weights(trains.get_weights())
+    films = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 1), dtype=np.uint8)
+    np.testing.assert_allclose(stored(films, training=learning), trains(films, training=learning), rtol=1e-3, atol=1e-5)
+    for one, other in zip(stored.weights, trains.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4, err_msg=one.path)
+
+
+def test_efficientnet_begins_with_the_weights_that_its_provenance_names():
+    import hashlib
+    import json
+
+    lite = ARCHITECTURES["efficientnet_lite"]
+    about = json.loads(lite.WEIGHTS.with_suffix(".json").read_text())
+    assert hashlib.sha256(lite.WEIGHTS.read_bytes()).hexdigest() == about["sha256"]
+    begun, random = (lite.build(64, lite.Options(weights=weights)) for weights in ("imagenet", "random"))
+    with np.load(lite.WEIGHTS) as stored:
+        weights = {f"{layer.name}/{w.name}": w.numpy() for layer in begun.layers for w in layer.weights}
+        for name, value in stored.items():
+            np.testing.assert_array_equal(weights[name], value.astype(np.float32), err_msg=name)
+        # All but the answer's own weights begin there.
+        assert weights.keys() - set(stored) == {"pneumonia/kernel", "pneumonia/bias"}
+    kernel = random.get_layer("block5_look").get_weights()[0]
+    assert not np.allclose(kernel, weights["block5_look/kernel"])
+
+
 def test_the_simple_network_is_layer_by_layer_the_one_asked_for():
     from keras import layers
 

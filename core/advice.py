@@ -223,13 +223,16 @@ def minutes(settings: TrainSettings, films: int) -> float | None:
 def _speed(settings: TrainSettings) -> float | None:
     """GFLOP/s of a step, as core.probe measured it."""
     speeds = machine.measured().get("speed")
-    return _positive(speeds.get(_precision(settings))) if isinstance(speeds, dict) else None
+    speed = _positive(speeds.get(_precision(settings))) if isinstance(speeds, dict) else None
+    return speed and speed * architectures.pace(settings)
 
 
 def _precision(settings: TrainSettings) -> str:
     """What “auto” will choose, as far as that was measured."""
     if settings.precision != "auto":
         return settings.precision
+    if architectures.in_float32(settings):
+        return "float32"
     return "bfloat16" if (_bfloat16_speedup() or 0) >= machine.WORTHWHILE_SPEEDUP else "float32"
 
 

@@ -20,6 +20,9 @@ class OperatingPoint:
 
 
 EVEN_ODDS = OperatingPoint(0.5, "even odds: calibrated probability of at least 0.5")
+# Thresholds whose Youden index is this near to the best count as good as the best.
+GAP_TOLERANCE = 0.005
+BINS = 10
 
 
 def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -45,3 +48,70 @@ def calibrate(scores: np.ndarray, temperature: float) -> np.ndarray:
 
 def _logits(scores: np.ndarray) -> np.ndarray:
     return logit(np.clip(np.asarray(scores, dtype=float), SMALLEST_SCORE, 1 - SMALLEST_SCORE))
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """How far probabilities stray from the share of pneumonia among films that have them, on average.
+
+    Over BINS groups of as many films each, in the order of their probability, so that no bin rests on a
+    handful (Nixon et al. 2019, adaptive calibration error for one class). In [0, 1].
+    """
+    order = np.argsort(probabilities, kind="stable")
+    groups = [group for group in np.array_split(order, BINS) if len(group)]
+    gaps = [len(group) * abs(labels[group].mean() - probabilities[group].mean()) for group in groups]
+    return float(sum(gaps) / len(order))
+
+
+def operating_point(rule: str, target: float, labels: np.ndarray, probabilities: np.ndarray) -> OperatingPoint:
+    """The threshold that a rule in RULES finds on films the network was not trained on.
+
+    target: the sensitivity or the cost ratio that the rule asks for. labels: (n,) of 0 and 1.
+    probabilities: (n,) calibrated.
+    """
+    return RULES[rule](labels, probabilities, target)
+
+
+def _even_odds(labels: np.ndarray, probabilities: np.ndarray, target: float) -> OperatingPoint:
+    return EVEN_ODDS
+
+
+def _youden(labels: np.ndarray, probabilities: np.ndarray, target: float) -> OperatingPoint:
+    candidates, sensitivity, specificity = _rates(labels, probabilities)
+    threshold = candidates[np.argmax(sensitivity + specificity)]
+    return OperatingPoint(float(threshold), "highest sensitivity + specificity (Youden 1950)")
+
+
+def _sensitivity(labels: np.ndarray, probabilities: np.ndarray, target: float) -> OperatingPoint:
+    candidates, sensitivity, _ = _rates(labels, probabilities)
+    threshold = candidates[sensitivity >= target].max()
+    return OperatingPoint(float(threshold), f"sensitivity of at least {target:g}, and the highest specificity there")
+
+
+def _cost(labels: np.ndarray, probabilities: np.ndarray, target: float) -> OperatingPoint:
+    # Decision theory: treat where p × cost of a miss exceeds (1 − p) × cost of a false alarm.
+    return OperatingPoint(1 / (1 + target), f"a missed pneumonia costs {target:g} times a false alarm")
+
+
+def _gap(labels: np.ndarray, probabilities: np.ndarray, target: float) -> OperatingPoint:
+    candidates, sensitivity, specificity = _rates(labels, probabilities)
+    index = sensitivity + specificity
+    good = np.flatnonzero(index >= index.max() - GAP_TOLERANCE)
+    # A threshold serves as well anywhere down to the next lower probability.
+    ends = _logits(candidates[[max(good[0] - 1, 0), good[-1]]])
+    threshold = expit(ends.mean())
+    return OperatingPoint(
+        float(threshold),
+        f"the middle of the gap: of all thresholds within {GAP_TOLERANCE:g} of the highest sensitivity + specificity",
+    )
+
+
+def _rates(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Candidate thresholds, ascending, with the sensitivity and the specificity that each gives."""
+    candidates = np.unique(probabilities)
+    positives, negatives = np.sort(probabilities[labels == 1]), np.sort(probabilities[labels == 0])
+    sensitivity = 1 - np.searchsorted(positives, candidates) / len(positives)
+    specificity = np.searchsorted(negatives, candidates) / len(negatives)
+    return candidates, sensitivity, specificity
+
+
+RULES = {"even odds": _even_odds, "youden": _youden, "sensitivity": _sensitivity, "cost": _cost, "middle": _gap}

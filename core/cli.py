@@ -11,7 +11,7 @@ from core.commands import data, machine, models, runs, training
 from core.commands.output import DONE, USERS_FAULT
 from core.data.kaggle_hub import CHEST_XRAY
 from core.errors import UserError
-from core.images import FRAMINGS, ImageSpec
+from core.images import EQUALISATIONS, FRAMINGS, ImageSpec
 
 OUR_FAULT, INTERRUPTED = 1, 130
 DATA_HELP = 'a folder, a .csv, .npz or .zip file, kaggle:OWNER/NAME, "phantoms", or the name of a remembered data set'
@@ -65,6 +65,7 @@ def _parser() -> Parser:
     sub.add_argument("--data", required=True, help=DATA_HELP)
     sub.add_argument("--image-size", type=int, default=ImageSpec().size, help="side of the square in pixels")
     sub.add_argument("--framing", choices=FRAMINGS, default=ImageSpec().framing, help="how a film becomes a square")
+    sub.add_argument("--equalise", choices=EQUALISATIONS, default=ImageSpec().equalise, help="evens out the contrast")
     sub.add_argument("--job", help=argparse.SUPPRESS)
 
     sub = add("audit", data.audit_data, "look a data set over: copies, leaks, shortcuts, damaged files")
@@ -94,6 +95,7 @@ def _parser() -> Parser:
     sub = add("train", training.train, "train a network and follow it until it is done")
     sub.add_argument("--data", help=DATA_HELP)
     sub.add_argument("--architecture", help=f"one of: {', '.join(ARCHITECTURES)}")
+    sub.add_argument("--start", metavar="MODEL", help="begin with the weights of that promoted model")
     sub.add_argument("--epochs", type=int, help="how many times the network sees every film")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting")
     sub.add_argument("--like", metavar="RUN", help="take every setting not given here from that run")

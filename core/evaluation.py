@@ -15,6 +15,7 @@ from core.data.sample import CLASS_NAMES
 from core.errors import UserError
 from core.metrics import Confusion, Interval, Judged, RocCurve
 from core.prediction import BATCH, Predictor
+from core.settings import TrainSettings
 
 PARTS = ("test", "validation", "all")
 
@@ -65,10 +66,8 @@ def evaluate(
     films in all. Raises UserError if the part lacks a class.
     """
     prepared = prepare(data.load(data_key), predictor.spec)
-    settings = predictor.card["settings"]
-    parts = splits.split(
-        prepared.table, settings["validation_fraction"], settings["test_fraction"], settings["seed"], split
-    )
+    settings = TrainSettings.from_json(predictor.card["settings"] | {"data": data_key})
+    parts = splits.split_as(prepared.table, settings, split)
     known = np.array([split.get(patient, "") for patient in prepared.table["patient"]])
     # Another folder may call films a test part whose patients this model was trained on.
     wanted = ~np.asarray(prepared.table["excluded"]) if part == "all" else (parts == part) & (known != "train")

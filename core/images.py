@@ -14,9 +14,22 @@ from core import dicom, headers
 from core.errors import UserError
 from core.headers import COPY, FORMATS, Header, read_header
 
-__all__ = ["FRAMINGS", "Header", "ImageSpec", "colourfulness", "data_uri", "read_header", "standardise"]
+__all__ = [
+    "EQUALISATIONS",
+    "FRAMINGS",
+    "Header",
+    "ImageSpec",
+    "colourfulness",
+    "data_uri",
+    "equalised",
+    "read_header",
+    "standardise",
+]
 
 FRAMINGS = ("stretch", "pad", "crop")
+EQUALISATIONS = ("none", "clahe")
+# As Zuiderveld 1994 has it: no grey level may take more than twice its fair share, in each of 8 × 8 tiles.
+CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
 # Depths that X-ray detectors deliver inside a 16-bit file.
 DEEP_BITS = (10, 12, 14, 16)
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
@@ -35,15 +48,19 @@ class ImageSpec:
     """How a film is brought into shape. It lies in every model's card.
 
     size: side of the square in pixels. framing: "stretch" (the convention of published results), "pad" (keeps the
-    proportions, black borders) or "crop" (keeps the proportions, the middle). Raises UserError for another framing.
+    proportions, black borders) or "crop" (keeps the proportions, the middle). equalise: "none" or "clahe"
+    (contrast-limited adaptive histogram equalisation: a pale film and a dark one come out alike). Raises UserError for
+    another framing or equalisation.
     """
 
     size: int = 150
     framing: str = "stretch"
+    equalise: str = "none"
 
     def __post_init__(self):
-        if self.framing not in FRAMINGS:
-            raise UserError(f"There is no framing “{self.framing}”.", fix=f"Choose one of {', '.join(FRAMINGS)}.")
+        for what, known in (("framing", FRAMINGS), ("equalise", EQUALISATIONS)):
+            if (name := getattr(self, what)) not in known:
+                raise UserError(f"There is no {what} “{name}”.", fix=f"Choose one of {', '.join(known)}.")
 
 
 def standardise(data: bytes, spec: ImageSpec) -> np.ndarray:
@@ -56,9 +73,9 @@ def standardise(data: bytes, spec: ImageSpec) -> np.ndarray:
     try:
         if header.format == "JPEG" and orientation == 1:
             grey, scale = _decode_jpeg(data, header, spec)
-            return _framed(grey, (header.height / scale, header.width / scale), spec, reduced=scale > 1)
+            return equalised(_framed(grey, (header.height / scale, header.width / scale), spec, scale > 1), spec)
         grey = _upright(_decode(data, header), orientation)
-        return _framed(grey, grey.shape, spec, reduced=False)
+        return equalised(_framed(grey, grey.shape, spec, reduced=False), spec)
     except UserError:
         raise
     except Exception:
@@ -189,6 +206,12 @@ def _framed(grey: np.ndarray, extent: tuple[float, float], spec: ImageSpec, redu
     top, left = (size - rows) // 2, (size - columns) // 2
     square[top : top + rows, left : left + columns] = _resized(grey, extent, (rows, columns), reduced)
     return square
+
+
+def equalised(square: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """The last step of `standardise`: evens out the contrast where the spec asks for it. (size, size) uint8."""
+    # Made anew each time: an OpenCV object of this kind must not be shared by threads.
+    return square if spec.equalise == "none" else cv2.createCLAHE(CLAHE_LIMIT, CLAHE_TILES).apply(square)
 
 
 def _resized(grey: np.ndarray, extent: tuple[float, float], shape: tuple[int, int], reduced: bool) -> np.ndarray:

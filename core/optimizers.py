@@ -1,5 +1,7 @@
 """The optimiser of a run: the rule, its learning rate over time, and averaged weights."""
 
+from collections.abc import Iterable
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -8,6 +10,25 @@ from core.settings import TrainSettings
 
 # Weights at the end of a moving average of so much memory are the mean of about the last 100 steps.
 AVERAGE_MOMENTUM = 0.99
+
+
+class _TwoRates:
+    """Gives the features another learning rate than the head; for so many first steps none."""
+
+    features: frozenset[str] = frozenset()
+    share = 1.0
+    head_steps = 0
+
+    def set_rates(self, features: Iterable[keras.Variable], share: float, head_steps: int) -> None:
+        """features: the variables that move at `share` of the rate, once `head_steps` steps are done."""
+        self.features = frozenset(self._var_key(variable) for variable in features)
+        self.share, self.head_steps = share, head_steps
+
+    def update_step(self, gradient, variable, learning_rate):
+        if self._var_key(variable) in self.features:
+            awake = ops.cast(self.iterations >= self.head_steps, "float32")
+            learning_rate = ops.cast(learning_rate, "float32") * (self.share * awake)
+        super().update_step(gradient, variable, learning_rate)
 
 
 class _Fused:
@@ -34,15 +55,23 @@ def _handle(variable: "keras.Variable | tf.Variable") -> tf.Tensor:
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
-class FusedAdam(_Fused, keras.optimizers.Adam):
+class FusedAdam(_TwoRates, _Fused, keras.optimizers.Adam):
     """keras.optimizers.Adam with the fused update."""
 
 
-class FusedAdamW(_Fused, keras.optimizers.AdamW):
+class FusedAdamW(_TwoRates, _Fused, keras.optimizers.AdamW):
     """keras.optimizers.AdamW with the fused update."""
 
 
-OPTIMIZERS = {"adam": FusedAdam, "adamw": FusedAdamW, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
+class RMSprop(_TwoRates, keras.optimizers.RMSprop):
+    """keras.optimizers.RMSprop with a rate of their own for the features."""
+
+
+class SGD(_TwoRates, keras.optimizers.SGD):
+    """keras.optimizers.SGD with a rate of their own for the features."""
+
+
+OPTIMIZERS = {"adam": FusedAdam, "adamw": FusedAdamW, "rmsprop": RMSprop, "sgd": SGD}
 
 
 @keras.saving.register_keras_serializable("pneumoscope")

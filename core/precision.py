@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from core import machine
+from core import architectures, machine
 from core.settings import TrainSettings
 
 ROUNDS = 5
@@ -17,6 +17,8 @@ def choose(settings: TrainSettings) -> str:
     """ "float32" or "bfloat16": as the settings say, or as measured on this machine, once."""
     if settings.precision != "auto":
         return settings.precision
+    if architectures.in_float32(settings):
+        return "float32"
     return "bfloat16" if speedup() >= machine.WORTHWHILE_SPEEDUP else "float32"
 
 

@@ -72,8 +72,12 @@ class Predictor:
 
         films: (n, size, size) uint8, standardised by this model's spec. Returns (n,) in [0, 1].
         """
+        return calibration.calibrate(self.scores(films), self.card["calibration"]["temperature"])
+
+    def scores(self, films: np.ndarray) -> np.ndarray:
+        """What the network itself answers, before calibration: as `probabilities`."""
         scores = []
         with self._lock:
             for begin in range(0, len(films), BATCH):
                 scores.append(self._call(films[begin : begin + BATCH][..., None]).numpy()[:, 0])
-        return calibration.calibrate(np.concatenate(scores), self.card["calibration"]["temperature"])
+        return np.concatenate(scores)

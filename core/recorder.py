@@ -133,7 +133,7 @@ class Recorder(keras.callbacks.Callback):
             return
         self._score_watched()
         best = self.stored["best"]
-        is_best = best is None or logs[MONITORED] > best
+        is_best = best is None or self.settings.keep == "last" or logs[MONITORED] > best
         if is_best:
             self.stored |= {"best": float(logs[MONITORED]), "best_epoch": epoch + 1}
         self.stored |= {"epochs_done": epoch + 1, "callbacks": checkpoint.memory_of(self.others)}

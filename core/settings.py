@@ -6,7 +6,7 @@ import typing
 from typing import Any, Self
 
 from core.errors import UserError
-from core.images import FRAMINGS
+from core.images import EQUALISATIONS, FRAMINGS, ImageSpec
 
 
 def option(
@@ -82,7 +82,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class TrainSettings:
     """Everything that decides a run, apart from the files it reads.
 
-    data: "phantoms" or a folder. options: the architecture's own, checked by its `Options`.
+    data: "phantoms" or a folder. options: the architecture's own, checked by its `Options`. start: the promoted
+    model whose weights it begins with, or "".
     Raises UserError on construction if a value is out of range.
     """
 
@@ -103,8 +104,36 @@ class TrainSettings:
         "middle. The last two keep the proportions of the chest.",
         choices=FRAMINGS,
     )
+    equalise: str = option(
+        "none",
+        "Equalisation",
+        "“clahe” evens out the contrast of each part of a film, so that a pale film and a dark one come out alike; "
+        "films to be judged pass through it too.",
+        choices=EQUALISATIONS,
+    )
     optimizer: str = option("adam", "Optimiser", "The rule that moves the weights.", choices=OPTIMIZERS)
     learning_rate: float = option(0.001, "Learning rate", "How far the weights move at each step.", low=1e-7, high=1.0)
+    start: str = option(
+        "",
+        "Start from the weights of",
+        "A model that is trained already and goes on from there: few films suffice. Its patients keep the part they "
+        "had.",
+    )
+    backbone_rate: float = option(
+        1.0,
+        "Learning rate of the features",
+        "As a share of the learning rate: how fast everything up to the last feature map moves, while the head "
+        "behind it moves at the full rate. A tenth keeps what a network to start from has learnt.",
+        low=0.0,
+        high=1.0,
+    )
+    head_epochs: int = option(
+        0,
+        "Head first (epochs)",
+        "For so many epochs only the head moves, until it has something sensible to say to the features.",
+        low=0,
+        high=100,
+    )
     schedule: str = option(
         "constant",
         "Learning-rate schedule",
@@ -136,6 +165,19 @@ class TrainSettings:
         "steadier than the last step's.",
         choices=AVERAGINGS,
     )
+    keep: str = option(
+        "best",
+        "Epoch to keep",
+        "“best” is the one with the highest validation ROC AUC; “last” chooses nothing, which suits a schedule that "
+        "comes to rest.",
+        choices=("best", "last"),
+    )
+    subtypes: bool = option(
+        False,
+        "Learn subtypes as well",
+        "Where the data set tells bacterial from viral pneumonia, a second head learns that too while training; it "
+        "is not part of the model.",
+    )
     early_stopping: int = option(
         0,
         "Early stopping (epochs)",
@@ -155,6 +197,13 @@ class TrainSettings:
     )
     zoom: float = option(0.0, "Zoom", "Grows or shrinks each film by up to this share.", low=0.0, high=0.5)
     shift: float = option(0.0, "Shift", "Moves each film by up to this share of its side.", low=0.0, high=0.5)
+    stretch: float = option(
+        0.0,
+        "Stretch",
+        "Makes each film wider or narrower by up to this share, as another framing would.",
+        low=0.0,
+        high=0.5,
+    )
     mirror: bool = option(
         False, "Mirror", "Swaps left and right in half of the films; the heart then lies on the other side."
     )
@@ -162,6 +211,17 @@ class TrainSettings:
         0.0, "Brightness", "Makes each film brighter or darker by up to this share of full white.", low=0.0, high=0.5
     )
     contrast: float = option(0.0, "Contrast", "Raises or lowers contrast by up to this share.", low=0.0, high=0.9)
+    gamma: float = option(
+        0.0,
+        "Gamma",
+        "Lightens or darkens the middle greys and leaves black and white, as another exposure would: up to so many "
+        "doublings of the exponent.",
+        low=0.0,
+        high=2.0,
+    )
+    coarseness: float = option(
+        0.0, "Coarseness", "Loses fine detail: shrinks by up to this share and enlarges again.", low=0.0, high=0.9
+    )
     noise: float = option(
         0.0, "Noise", "Adds grain of up to this share of full white, as a standard deviation.", low=0.0, high=0.3
     )
@@ -180,10 +240,19 @@ class TrainSettings:
         low=0.02,
         high=0.6,
     )
+    folds: int = option(
+        0,
+        "Folds",
+        "0 draws the validation part at random. Otherwise the patients, in the order of their numbers, are cut into "
+        "so many blocks, one of which validates, and no test part is drawn.",
+        low=0,
+        high=20,
+    )
+    fold: int = option(1, "Fold that validates", "Which of the folds, counted from 1.", low=1, high=20)
     seed: int = option(0, "Seed", "Fixes every random choice, so that a run can be repeated.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
-        for name, kind in (("data", str), ("architecture", str), ("options", dict)):
+        for name, kind in (("data", str), ("architecture", str), ("options", dict), ("start", str)):
             if not isinstance(getattr(self, name), kind):
                 raise UserError(f"{name} is {getattr(self, name)!r}.", fix="See the settings of another run.")
         check(self)
@@ -192,6 +261,11 @@ class TrainSettings:
                 f"validation_fraction and test_fraction leave only "
                 f"{1 - self.validation_fraction - self.test_fraction:.0%} of the films for training.",
                 fix="Lower them: together they may take 80 % at the most.",
+            )
+        if self.folds == 1 or (self.folds and self.fold > self.folds):
+            raise UserError(
+                f"There is no fold {self.fold} of {self.folds}.",
+                fix="Give two folds or more, and one of them; or 0 folds for a validation part drawn at random.",
             )
         if self.schedule == "plateau" and self.warmup_epochs:
             raise UserError(
@@ -202,6 +276,11 @@ class TrainSettings:
     def batches(self, films: float) -> int:
         """Batches that so many films make; the last may be smaller."""
         return math.ceil(films / self.batch_size)
+
+    @property
+    def image_spec(self) -> ImageSpec:
+        """How its films are brought into shape."""
+        return ImageSpec(self.image_size, self.framing, self.equalise)
 
     def to_json(self) -> dict[str, Any]:
         """A dict that JSON can hold; `from_json` reads it back equal."""

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import datetime
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +21,25 @@ from core import (
     data,
     jobs,
     model_store,
-    optimizers,
     precision,
     provenance,
     run_log,
+    starting,
     workspace,
 )
-from core.architectures import ARCHITECTURES
 from core.data import card as data_card
 from core.data import splits
 from core.data.batches import Shuffle, Source
 from core.data.film_file import FilmFile
 from core.data.prepare import Prepared, Progress, prepare
 from core.errors import UserError
-from core.images import ImageSpec
+from core.learner import Learner
 from core.recorder import MONITORED, LearningRate, Recorder, Stopped, obey_stop
 from core.runs import Run
 from core.settings import TrainSettings
 
 EVAL_BATCH = 64
 PLATEAU_EPOCHS, PLATEAU_FACTOR = 3, 0.5
-
-
-@keras.saving.register_keras_serializable("pneumoscope")
-class Specificity(keras.metrics.Recall):
-    """Share of the normal films that stay below 0.5: recall of the other class."""
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        return super().update_state(1 - y_true, 1 - y_pred, sample_weight)
 
 
 def train(run: Run) -> None:
@@ -61,11 +51,10 @@ def train(run: Run) -> None:
     """
     settings, folder = run.settings, run.folder
     architectures.options_of(settings)
+    starting.check(settings)
     jobs.update(folder, details={"stage": ""})
     try:
-        prepared = prepare(
-            data.load(settings.data), ImageSpec(settings.image_size, settings.framing), _stoppable(folder)
-        )
+        prepared = prepare(data.load(settings.data), settings.image_spec, _stoppable(folder))
     except Stopped:
         return
     stored = checkpoint.read(folder)
@@ -77,12 +66,12 @@ def train(run: Run) -> None:
     made_with = provenance.gather(chosen, card["sha256"]["films"])
     workspace.write_json(folder / provenance.FILE, made_with)
     jobs.update(folder, details={"stage": "Building the network"})
-    place, labels = prepared.folder, prepared.labels
+    place, labels, subtypes = prepared.folder, prepared.labels, _subtypes(prepared, settings)
     # Its tables are as long as the data set, and nobody needs them from here on.
     del prepared
     with FilmFile(place, settings.image_size) as films:
-        source = Source(labels, films)
-        problem = _fit(_build(settings, chosen), run, source, parts, stored, chosen)
+        source = Source(labels, films, subtypes)
+        problem = _fit(run, source, parts, stored, chosen)
         if (folder / "best.keras").is_file():
             _write_card(run, source, parts, card, made_with)
     if problem:
@@ -125,34 +114,14 @@ def _refuse_changed_films(folder: Path, card: dict[str, Any], stored: dict[str, 
 def _split(folder: Path, prepared: Prepared, settings: TrainSettings) -> np.ndarray:
     """The part of every film; kept in the run, so that films that come later change nothing."""
     recorded = workspace.read_json(folder / "split.json")
-    parts = splits.split(prepared.table, settings.validation_fraction, settings.test_fraction, settings.seed, recorded)
+    if recorded is None and settings.start:
+        # Whom the model to start from was trained on must not validate what comes of it.
+        recorded = model_store.find(settings.start).split
+    parts = splits.split_as(prepared.table, settings, recorded)
     splits.check_trainable(parts, prepared.labels)
     drawn = splits.by_patient(prepared.table, parts)
     workspace.write_json(folder / "split.json", drawn | (recorded or {}))
     return parts
-
-
-def _build(settings: TrainSettings, chosen: str) -> keras.Model:
-    """The network as it trains, at that precision, its weights drawn by the seed."""
-    keras.utils.set_random_seed(settings.seed)
-    module, options = ARCHITECTURES[settings.architecture], architectures.options_of(settings)
-    build = getattr(module, "build_for_training", module.build)
-    return precision.built(lambda: build(settings.image_size, options), chosen)
-
-
-def _compile(model: keras.Model, settings: TrainSettings, steps: int) -> None:
-    model.compile(
-        optimizer=optimizers.make(settings, steps),
-        loss=keras.losses.BinaryCrossentropy(label_smoothing=settings.label_smoothing),
-        metrics=[
-            keras.metrics.BinaryAccuracy(name="accuracy"),
-            keras.metrics.AUC(name="roc_auc"),
-            keras.metrics.Recall(name="sensitivity"),
-            Specificity(name="specificity"),
-        ],
-        # XLA halves the speed on a processor (measured).
-        jit_compile=False,
-    )
 
 
 def _callbacks(settings: TrainSettings) -> list[keras.callbacks.Callback]:
@@ -167,20 +136,25 @@ def _callbacks(settings: TrainSettings) -> list[keras.callbacks.Callback]:
     return found
 
 
-def _fit(
-    model: keras.Model, run: Run, source: Source, parts: np.ndarray, stored: dict[str, Any], chosen: str
-) -> UserError | None:
+def _fit(run: Run, source: Source, parts: np.ndarray, stored: dict[str, Any], chosen: str) -> UserError | None:
     """Trains until the last epoch, a stop, or what it returns: the reason why it cannot go on."""
     settings, folder = run.settings, run.folder
     labels = source.labels
     films = {part: np.flatnonzero(parts == part) for part in ("train", "validation")}
     shuffle = Shuffle(films["train"], labels, settings.seed, settings.class_weighting == "sampling")
-    _compile(model, settings, settings.batches(len(films["train"])))
+    learner = Learner(
+        settings,
+        chosen,
+        source.targets.shape[1] - 1,
+        settings.batches(len(films["train"])),
+        _class_weights(labels[shuffle.films], settings),
+    )
+    model = learner.model
     if stored["epochs_done"]:
         checkpoint.restore(folder, model, stored)
     _forget_unfinished_epochs(folder, stored["epochs_done"], shuffle, settings)
     others = _callbacks(settings)
-    twin = _twin(model, settings)
+    twin = learner.twin()
     facts = {
         "precision": chosen,
         "train_films": len(films["train"]),
@@ -208,7 +182,6 @@ def _fit(
                 validation_data=source.eval_batches(films["validation"], EVAL_BATCH),
                 initial_epoch=stored["epochs_done"],
                 epochs=stored["epochs_done"] if ends_early else settings.epochs,
-                class_weight=_class_weight(labels[shuffle.films], settings),
                 callbacks=[LearningRate(), *others, table, recorder],
                 # The batches come shuffled.
                 shuffle=False,
@@ -252,28 +225,26 @@ def _counts(labels: np.ndarray) -> dict[str, int]:
     return {"normal": int((labels == 0).sum()), "pneumonia": int((labels == 1).sum())}
 
 
-def _twin(model: keras.Model, settings: TrainSettings) -> Callable[[list[np.ndarray]], keras.Model]:
-    """Hands out the network as it is to be stored: as `build` makes it, in float32, with the weights of a snapshot.
-
-    A network built for bfloat16 would carry that into its file and answer in bfloat16 wherever it is loaded.
-    """
-    stored = ARCHITECTURES[settings.architecture].build(settings.image_size, architectures.options_of(settings))
-    # A snapshot begins with all of the model's variables, seeds of random layers among them.
-    order = {id(variable): place for place, variable in enumerate(model.variables)}
-    places = [order[id(weight)] for weight in model.weights]
-
-    def filled(snapshot: list[np.ndarray]) -> keras.Model:
-        for weight, place in zip(stored.weights, places, strict=True):
-            weight.assign(snapshot[place])
-        return stored
-
-    return filled
+def _class_weights(labels: np.ndarray, settings: TrainSettings) -> tuple[float, float]:
+    """How much a normal film counts in the loss, and one with pneumonia."""
+    if settings.class_weighting != "balanced":
+        return 1.0, 1.0
+    normal, pneumonia = (len(labels) / (2 * int((labels == label).sum())) for label in (0, 1))
+    return normal, pneumonia
 
 
-def _class_weight(labels: np.ndarray, settings: TrainSettings) -> dict[int, float] | None:
-    if settings.class_weighting == "none":
+def _subtypes(prepared: Prepared, settings: TrainSettings) -> np.ndarray | None:
+    """(films, subtypes), 1 where a film is of that subtype; None where they are not to be learnt."""
+    if not settings.subtypes:
         return None
-    return {label: len(labels) / (2 * int((labels == label).sum())) for label in (0, 1)}
+    column = np.asarray(prepared.table["subtype"], dtype=str)
+    known = sorted(set(column[prepared.labels == 1]) - {""})
+    if len(known) < 2:
+        raise UserError(
+            f"{prepared.name} does not tell subtypes of pneumonia apart.",
+            fix="Switch “Learn subtypes as well” off (subtypes=false).",
+        )
+    return column[:, None] == np.array(known)
 
 
 def _forget_unfinished_epochs(folder: Path, epochs_done: int, shuffle: Shuffle, settings: TrainSettings) -> None:

@@ -60,7 +60,7 @@ def in_short(number: float) -> str:
 
 def show_augmentation(source: DataSet, settings: TrainSettings) -> None:
     """Training films as they are and, below, as the network will see them with these settings."""
-    spec = ImageSpec(settings.image_size, settings.framing)
+    spec = settings.image_spec
     prepared = state.find_prepared(source, spec) or components.ensure_prepared(source, ImageSpec())
     if not prepared:
         return
@@ -84,7 +84,7 @@ def show_augmentation(source: DataSet, settings: TrainSettings) -> None:
 
 
 def _training_films(prepared: Prepared, settings: TrainSettings) -> tuple[int, ...]:
-    parts = splits.split(prepared.table, settings.validation_fraction, settings.test_fraction, settings.seed)
+    parts = splits.split_as(prepared.table, settings)
     films = np.flatnonzero(parts == "train")
     random = np.random.default_rng([settings.seed, state.examples()])
     return tuple(int(row) for row in random.choice(films, min(EXAMPLES, len(films)), replace=False))

@@ -179,7 +179,7 @@ def settle_train_view() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What the training form was filled from: a preset, by its name, or a run."""
+    """What the training form was filled from: kind "preset", "run" or "model", and its name."""
 
     kind: str
     name: str
@@ -207,6 +207,11 @@ def take_prefill() -> TrainSettings | None:
 def origin() -> Origin | None:
     """What the training form was filled from last."""
     return st.session_state.get(ORIGIN)
+
+
+def value(key: str) -> Any:
+    """What a widget holds; None before it is drawn."""
+    return st.session_state.get(key)
 
 
 def put(key: str, value: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import advice, architectures, jobs, machine, presets, runs
+from core import advice, architectures, jobs, machine, model_store, presets, runs, starting
 from core.architectures import ARCHITECTURES
 from core.data.sample import DataSet
 from core.errors import UserError
@@ -14,12 +14,15 @@ from core.settings import TrainSettings
 from dashboard import components, previews, run_tables, state
 
 PREFIX, ARCHITECTURE = "train", "architecture"
-TRAINING = ("epochs", "batch_size", "learning_rate", "optimizer", "image_size", "framing")
+TRAINING = ("epochs", "batch_size", "learning_rate", "optimizer", "image_size", "framing", "equalise")
 RECIPE = (
-    "schedule", "warmup_epochs", "early_stopping", "class_weighting", "label_smoothing", "weight_averaging", "precision"
+    "schedule", "warmup_epochs", "early_stopping", "class_weighting", "label_smoothing", "weight_averaging",
+    "keep", "subtypes", "head_epochs", "backbone_rate", "precision"
 )  # fmt: skip
-AUGMENTATION = ("rotation", "zoom", "shift", "mirror", "brightness", "contrast", "noise")
-PARTS = ("validation_fraction", "test_fraction", "seed")
+AUGMENTATION = (
+    "rotation", "zoom", "shift", "stretch", "mirror", "brightness", "contrast", "gamma", "coarseness", "noise"
+)  # fmt: skip
+PARTS = ("validation_fraction", "test_fraction", "folds", "fold", "seed")
 GROUPS = {"Training": TRAINING, "Recipe": RECIPE, "Augmentation": AUGMENTATION, "Parts and seed": PARTS}
 FIELDS = {field.name: field for field in dataclasses.fields(TrainSettings)}
 
@@ -139,8 +142,10 @@ def fields(source: DataSet) -> tuple[TrainSettings | None, UserError | None]:
         grid(PARTS, 3, values)
     try:
         entered = architectures.parsed(architecture, options)
+        values["start"] = state.value(f"{PREFIX}_start")
         settings = TrainSettings(data=source.key, architecture=architecture, options=entered, **values)
         layers = architectures.layers_of(settings)
+        starting.check(settings)
     except UserError as error:
         return None, error
     with network:
@@ -159,6 +164,7 @@ def grid(names: tuple[str, ...], columns: int, values: dict[str, Any]) -> None:
 
 def network_fields() -> tuple[str, dict[str, Any]]:
     with st.grid(4, min_column_width=140, vertical_alignment="bottom"):
+        start_field()
         architecture = st.selectbox(
             "Architecture",
             list(ARCHITECTURES),
@@ -173,13 +179,38 @@ def network_fields() -> tuple[str, dict[str, Any]]:
     return architecture, options
 
 
+def start_field() -> None:
+    """The model whose weights the run begins with; choosing one fills the form with what suits it."""
+    key, field = f"{PREFIX}_start", FIELDS["start"]
+    names = ["", *(model.name for model in model_store.promoted())]
+    if state.value(key) not in names:
+        state.put(key, "")
+    st.selectbox(
+        field.metadata["label"],
+        names,
+        format_func=lambda name: name or "nothing trained here",
+        help=field.metadata["help"],
+        key=key,
+        persist_state="session",
+        on_change=fill_in_from_model,
+    )
+
+
+def fill_in_from_model() -> None:
+    """Settings that go on from the model chosen; or the default preset where none is."""
+    name = state.value(f"{PREFIX}_start")
+    if name:
+        with components.explained():
+            state.prefill(starting.fine_tuning(model_store.find(name), state.data_key()), "model", name)
+
+
 def origin_line(settings: TrainSettings) -> None:
     """Says what was changed since the form was filled from a preset or a run."""
     origin = state.origin()
     if not origin:
         return
     changed = run_tables.changes(origin.settings, settings)
-    title = PRESETS[origin.name].title if origin.kind == "preset" else f"run {origin.name}"
+    title = PRESETS[origin.name].title if origin.kind == "preset" else f"{origin.kind} {origin.name}"
     if not changed and origin.kind == "preset":
         return
     with st.container(horizontal=True, vertical_alignment="center"):

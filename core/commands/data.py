@@ -23,7 +23,7 @@ def prepare(chosen: argparse.Namespace) -> None:
     begin = time.perf_counter()
     with progress(chosen, "preparing") as move:
         # The settings know the range of an image size.
-        spec = ImageSpec(TrainSettings(image_size=chosen.image_size).image_size, chosen.framing)
+        spec = TrainSettings(image_size=chosen.image_size, framing=chosen.framing, equalise=chosen.equalise).image_spec
         source = data.load(chosen.data)
         cached = preparing.find(source, spec) is not None
         prepared = preparing.prepare(source, spec, move)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from core import architectures, data, jobs, model_store, provenance, runs, workspace
+from core import architectures, data, jobs, model_store, provenance, runs, starting, workspace
 from core.architectures import ARCHITECTURES
 from core.commands.output import show
 from core.errors import UserError
@@ -28,6 +28,7 @@ def train(chosen: argparse.Namespace) -> None:
     # A path must mean the same to the worker; and what is wrong with it is best said at once.
     settings = dataclasses.replace(settings, data=data.load(settings.data).key)
     architectures.options_of(settings)
+    starting.check(settings)
     run = runs.start(settings)
     if chosen.detach:
         status = run.status
@@ -60,7 +61,7 @@ def _settings(chosen: argparse.Namespace) -> TrainSettings:
     values = runs.get(chosen.like).settings.to_json() if chosen.like else {}
     if not values and not chosen.data:
         raise UserError("No data is named.", fix='Add --data with a folder or "phantoms", or --like with a run.')
-    for name in ("data", "architecture", "epochs"):
+    for name in ("data", "architecture", "start", "epochs"):
         if getattr(chosen, name) is not None:
             values[name] = getattr(chosen, name)
     architecture = values.get("architecture", TrainSettings.architecture)

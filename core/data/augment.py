@@ -11,16 +11,16 @@ import numpy as np
 
 from core.settings import TrainSettings
 
-GEOMETRY = ("rotation", "zoom", "shift", "mirror")
-LIGHT = ("brightness", "contrast")
+GEOMETRY = ("rotation", "zoom", "stretch", "shift", "mirror")
+LIGHT = ("brightness", "contrast", "gamma")
 # Four times the largest film, so that a piece of it can be taken at very many places.
 GRAIN_PIXELS = 4 * 1024 * 1024
-DRAWS = 7
+DRAWS = 10
 
 
 def is_on(settings: TrainSettings) -> bool:
     """True if the settings vary films at all."""
-    return any(getattr(settings, name) for name in (*GEOMETRY, *LIGHT, "noise"))
+    return any(getattr(settings, name) for name in (*GEOMETRY, *LIGHT, "coarseness", "noise"))
 
 
 def augment(films: np.ndarray, settings: TrainSettings, random: np.random.Generator) -> np.ndarray:
@@ -39,6 +39,8 @@ def augment(films: np.ndarray, settings: TrainSettings, random: np.random.Genera
     for film, draw, place in zip(varied, drawn, places, strict=True):
         if moving:
             film[...] = _moved(film, settings, draw)
+        if settings.coarseness:
+            film[...] = _coarsened(film, abs(draw[9]) * settings.coarseness)
         if lighting:
             cv2.LUT(film, _levels(settings, draw), dst=film)
         if grain:
@@ -54,17 +56,28 @@ def _moved(film: np.ndarray, settings: TrainSettings, draw: np.ndarray) -> np.nd
     if settings.mirror and draw[2] < 0:
         matrix[:, 2] += matrix[:, 0] * (size - 1)
         matrix[:, 0] *= -1
+    # Wider by as much as it becomes lower: of the same size, in other proportions.
+    wider = np.exp(draw[7] * np.log1p(settings.stretch) / 2)
+    for axis, factor in enumerate((wider, 1 / wider)):
+        matrix[axis] *= factor
+        matrix[axis, 2] += (1 - factor) * middle
     matrix[:, 2] += draw[3:5] * settings.shift * size
     return cv2.warpAffine(film, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
 
 def _levels(settings: TrainSettings, draw: np.ndarray) -> np.ndarray:
-    """What each of the 256 levels becomes: contrast about the middle grey, and brightness."""
-    levels = _FROM_MIDDLE * (1 + draw[5] * settings.contrast) + (127.5 + draw[6] * settings.brightness * 255)
-    return np.rint(levels).clip(0, 255).astype(np.uint8)
+    """What each of the 256 levels becomes: gamma, contrast about the middle grey, and brightness."""
+    levels = _SHARES ** (2 ** (draw[8] * settings.gamma)) - 0.5
+    levels = levels * (1 + draw[5] * settings.contrast) + (0.5 + draw[6] * settings.brightness)
+    return np.rint(levels * 255).clip(0, 255).astype(np.uint8)
 
 
-_FROM_MIDDLE = np.arange(256) - 127.5
+_SHARES = np.arange(256) / 255
+
+
+def _coarsened(film: np.ndarray, share: float) -> np.ndarray:
+    side = max(8, round(len(film) * (1 - share)))
+    return cv2.resize(cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA), film.shape[::-1])
 
 
 def _add_grain(film: np.ndarray, grain: tuple[np.ndarray, np.ndarray], place: int) -> None:

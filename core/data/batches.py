@@ -44,21 +44,23 @@ def _draw(random: np.random.Generator, films: np.ndarray, count: int) -> np.ndar
 class Source:
     """Makes batches and keeps account of it.
 
-    labels: (n,) of 0 and 1. films: the n prepared films they belong to. busy: seconds spent on making
-    training batches so far. error: what went wrong while making one; tf.data would wrap it beyond
-    recognition.
+    labels: (n,) of 0 and 1. films: the n prepared films they belong to. subtypes: (n, k), 1 where a film is of
+    a subtype, k may be 0. busy: seconds spent on making training batches so far. error: what went wrong
+    while making one; tf.data would wrap it beyond recognition.
     """
 
-    def __init__(self, labels: np.ndarray, films: FilmFile):
+    def __init__(self, labels: np.ndarray, films: FilmFile, subtypes: np.ndarray | None = None):
         self.labels = labels
         self.films = films
+        none = np.empty((len(labels), 0))
+        self.targets = np.column_stack([labels, none if subtypes is None else subtypes]).astype(np.float32)
         self.busy = 0.0
         self.error: Exception | None = None
 
     def train_batches(self, shuffle: Shuffle, settings: TrainSettings) -> tf.data.Dataset:
-        """(films, labels) batches in the shuffle's order and varied as the settings say, anew for every epoch.
+        """(films, targets) batches in the shuffle's order and varied as the settings say, anew for every epoch.
 
-        Films (batch, size, size, 1) uint8, labels (batch, 1) float32.
+        Films (batch, size, size, 1) uint8, targets (batch, 1 + k) float32: the label and the k subtypes.
         """
         varied = is_on(settings)
 
@@ -77,7 +79,7 @@ class Source:
         return self._dataset(batches, len(shuffle.films), settings.batch_size)
 
     def eval_batches(self, films: np.ndarray, batch_size: int) -> tf.data.Dataset:
-        """(films, labels) batches in the order of `films`, indices into the prepared set."""
+        """(films, targets) batches in the order of `films`, indices into the prepared set."""
 
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for chosen in _slices(films, batch_size):
@@ -87,12 +89,11 @@ class Source:
 
     def _dataset(self, batches: Callable[[], Iterator], count: int, batch_size: int) -> tf.data.Dataset:
         size = self.films.size
-        labels = self.labels.astype(np.float32)
 
         def shaped() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             try:
                 for films, chosen in batches():
-                    yield films[..., None], labels[chosen][:, None]
+                    yield films[..., None], self.targets[chosen]
             except Exception as error:
                 self.error = error
                 raise
@@ -101,7 +102,7 @@ class Source:
             shaped,
             output_signature=(
                 tf.TensorSpec((None, size, size, 1), tf.uint8),
-                tf.TensorSpec((None, 1), tf.float32),
+                tf.TensorSpec((None, self.targets.shape[1]), tf.float32),
             ),
         )
         steps = -(-count // batch_size)

@@ -1,5 +1,6 @@
 """Train, validation and test: drawn by patient, so that no child is on both sides."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,49 @@ PARTS = ("train", "validation", "test")
 # A film that a fix excludes, or one in an official training folder whose patient also sits in the
 # official test part.
 LEFT_OUT = "left out"
+
+
+def split_as(
+    table: Mapping[str, list], settings: TrainSettings, recorded: Mapping[str, str] | None = None
+) -> np.ndarray:
+    """The part of every film as a run's settings have it: drawn (`split`) or in blocks (`split_in_blocks`)."""
+    if settings.folds:
+        return split_in_blocks(table, settings.folds, settings.fold, recorded)
+    return split(table, settings.validation_fraction, settings.test_fraction, settings.seed, recorded)
+
+
+def split_in_blocks(
+    table: Mapping[str, list], folds: int, fold: int, recorded: Mapping[str, str] | None = None
+) -> np.ndarray:
+    """The part of every film where block number `fold` of `folds` validates: (n,) as from `split`.
+
+    The patients of each class, subtype and series of names lie in the order of their numbers and are cut
+    into blocks of as many films: numbers that are near each other were probably given at the same time. No
+    test part is drawn; an official one stays.
+    """
+    parts, free = _known_parts(table, recorded)
+    patients = np.asarray(table["patient"], dtype=object)
+    for stratum in _strata(table, patients, free):
+        for members in _series(patients, stratum):
+            # A patient lies where the middle of its films does.
+            _, patient_of_film, films_of_patient = np.unique(
+                [_in_order(patients[film]) for film in members], axis=0, return_inverse=True, return_counts=True
+            )
+            middle = np.cumsum(films_of_patient) - films_of_patient / 2
+            block = (middle * folds / len(members)).astype(int)
+            parts[members[block[patient_of_film.ravel()] == fold - 1]] = "validation"
+    return parts
+
+
+def _series(patients: np.ndarray, films: np.ndarray) -> list[np.ndarray]:
+    """The films by what their patients' names have beside numbers."""
+    names = np.array([re.sub(r"\d+", "#", patients[film]) for film in films])
+    return [films[names == name] for name in np.unique(names)]
+
+
+def _in_order(patient: str) -> list[str]:
+    """Sorts by number where names differ in their numbers only."""
+    return [*(number.zfill(20) for number in re.findall(r"\d+", patient)), patient]
 
 
 def split(
@@ -29,9 +73,30 @@ def split(
     recorded: parts that patients had in an earlier split and keep, even where the official part is another.
     Repeatable for a seed.
     """
+    parts, free = _known_parts(table, recorded)
     patients = np.asarray(table["patient"], dtype=object)
-    excluded = np.asarray(table.get("excluded", [False] * len(patients)), dtype=bool)
-    official_test = (np.asarray(table["split"], dtype=object) == "test") & ~excluded
+    shares = {"validation": validation_fraction}
+    if not _official_test(table).any():
+        shares["test"] = test_fraction
+    random = np.random.default_rng(seed)
+    for stratum in _strata(table, patients, free):
+        _draw(parts, patients, stratum, shares, random)
+    return parts
+
+
+def _excluded(table: Mapping[str, list]) -> np.ndarray:
+    return np.asarray(table.get("excluded", [False] * len(table["patient"])), dtype=bool)
+
+
+def _official_test(table: Mapping[str, list]) -> np.ndarray:
+    return (np.asarray(table["split"], dtype=object) == "test") & ~_excluded(table)
+
+
+def _known_parts(table: Mapping[str, list], recorded: Mapping[str, str] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Every film's part as far as it is decided: "train" otherwise; and which films are free to go elsewhere."""
+    patients = np.asarray(table["patient"], dtype=object)
+    excluded = _excluded(table)
+    official_test = _official_test(table)
     parts = np.full(len(patients), "train", dtype=object)
     parts[np.isin(patients, patients[official_test])] = LEFT_OUT
     parts[official_test] = "test"
@@ -41,14 +106,7 @@ def split(
     if official_test.any():
         parts[(parts == "test") & ~official_test] = LEFT_OUT
     parts[excluded] = LEFT_OUT
-    free = (parts == "train") & (known == "")
-    shares = {"validation": validation_fraction}
-    if not official_test.any():
-        shares["test"] = test_fraction
-    random = np.random.default_rng(seed)
-    for stratum in _strata(table, patients, free):
-        _draw(parts, patients, stratum, shares, random)
-    return parts
+    return parts, (parts == "train") & (known == "")
 
 
 def split_by_default(table: Mapping[str, list]) -> np.ndarray:

@@ -15,6 +15,9 @@ ALL = {
     "mirror": True,
     "brightness": 0.1,
     "contrast": 0.2,
+    "stretch": 0.2,
+    "gamma": 0.5,
+    "coarseness": 0.5,
     "noise": 0.02,
 }
 
@@ -109,3 +112,36 @@ def test_noise_has_the_spread_it_says_and_differs_from_film_to_film():
     assert found.std(axis=(1, 2)) == pytest.approx(0.04 * 255, rel=0.05)
     assert found.mean() == pytest.approx(128, abs=0.3)
     assert (found[0] != found[1]).any()
+
+
+def test_stretch_changes_proportions_and_keeps_the_area_and_the_middle():
+    corners = centres(varied(marked(80, 50), stretch=0.2))[:, 0] - 50
+    below = centres(varied(marked(50, 80), stretch=0.2))[:, 1] - 50
+    assert corners * below == pytest.approx(900, rel=0.05)
+    ratio = corners / below
+    assert 1 / 1.24 < ratio.min() < 0.88
+    assert 1.14 < ratio.max() < 1.24
+
+
+def test_gamma_moves_the_middle_greys_and_leaves_black_and_white():
+    films = np.zeros((60, 16, 16), np.uint8)
+    films[:, 4:8], films[:, 8:] = 128, 255
+    found = varied(films, gamma=1.0)
+    assert (found[:, :4] == 0).all()
+    assert (found[:, 8:] == 255).all()
+    middle = found[:, 5, 5]
+    assert middle.min() < 80
+    assert middle.max() > 165
+    # 0.502 to the powers of 2 and of a half
+    assert middle.min() >= 63
+    assert middle.max() <= 182
+
+
+def test_coarseness_loses_detail_and_keeps_the_mean():
+    random = np.random.default_rng(0)
+    films = random.integers(0, 256, (40, 64, 64), np.uint8)
+    found = varied(films, coarseness=0.6).astype(float)
+    assert found.mean() == pytest.approx(films.mean(), abs=1)
+    deviation = found.std(axis=(1, 2))
+    assert deviation.min() < 0.35 * films.std()
+    assert deviation.max() > 0.5 * films.std()

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.splits import LEFT_OUT, by_patient, check_trainable, split
+from core.data.splits import LEFT_OUT, by_patient, check_trainable, split, split_as, split_in_blocks
 from core.errors import UserError
+from core.settings import TrainSettings
 
 
 def table(patients, labels, splits=None, subtypes=None):
@@ -105,3 +106,41 @@ def test_too_few_patients_to_share_out_is_a_user_error(patients, labels):
     films = table(patients, labels)
     with pytest.raises(UserError, match="part holds no"):
         check_trainable(split(films, 0.2, 0.2, 0), np.array(labels))
+
+
+def numbered():
+    """Two series of normal films and one of ill ones, patients with several films among them."""
+    names = [f"IM-{n:04d}" for n in range(40, 60)] + [f"NORMAL2-IM-{n:04d}" for n in range(900, 930)]
+    names += [f"bacteria:{n}" for n in (5, 5, 5, 12, 100, 7, 7, 30, 31, 32, 33, 34, 200, 201, 9, 10)]
+    return table(names, [0] * 50 + [1] * 16)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 4])
+def test_blocks_hold_neighbouring_numbers_and_together_every_film_once(folds):
+    films = numbered()
+    patients = np.array(films["patient"])
+    parts = [split_in_blocks(films, folds, fold) for fold in range(1, folds + 1)]
+    validation = np.stack([part == "validation" for part in parts])
+    assert (validation.sum(axis=0) == 1).all()
+    assert {name for part in parts for name in part} == {"train", "validation"}
+    for patient in set(patients):
+        assert (validation[:, patients == patient].sum(axis=1) > 0).sum() == 1
+    for series in ("IM", "NORMAL2-IM", "bacteria:"):
+        mine = np.flatnonzero([name.startswith(series) for name in patients])
+        numbers = np.array([int(name.replace(":", "-").split("-")[-1]) for name in patients[mine]])
+        blocks = validation[:, mine].argmax(axis=0)
+        for block in range(folds - 1):
+            assert numbers[blocks == block].max() < numbers[blocks > block].min()
+        assert np.bincount(blocks, minlength=folds) == pytest.approx(len(mine) / folds, abs=2)
+
+
+def test_blocks_leave_the_official_test_part_and_what_was_recorded():
+    films = numbered()
+    films["split"] = ["test"] * 4 + ["train"] * 62
+    recorded = {"NORMAL2-IM-0900": "train"}
+    parts = split_in_blocks(films, 2, 1, recorded)
+    assert (parts[:4] == "test").all()
+    assert parts[20] == "train"
+    assert parts[21] == "validation"
+    assert (split_as(films, TrainSettings(folds=2, fold=1), recorded) == parts).all()
+    assert (split_as(films, TrainSettings(seed=3)) == split(films, 0.15, 0.15, 3)).all()

@@ -1,0 +1,75 @@
+"""Films as another department would have taken them: exposure, framing and sharpness changed. A new one is a line.
+
+To see what becomes of a model's answers there. Applied to the square before it is equalised, as the change
+would come before our own processing.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+Shift = Callable[[np.ndarray], np.ndarray]
+
+
+def _with_levels(levels: np.ndarray) -> Shift:
+    """levels: what each of the 256 grey levels becomes, as a share of white."""
+    table = np.rint(levels.clip(0, 1) * 255).astype(np.uint8)
+    return lambda film: cv2.LUT(film, table)
+
+
+def _nearer(share: float) -> Shift:
+    """Loses so much of each side's length, or where negative gains it as black border."""
+
+    def shift(film: np.ndarray) -> np.ndarray:
+        middle = (len(film) - 1) / 2
+        matrix = cv2.getRotationMatrix2D((middle, middle), 0, 1 / (1 - share))
+        return cv2.warpAffine(film, matrix, film.shape[::-1], flags=cv2.INTER_LINEAR)
+
+    return shift
+
+
+def _coarser(share: float) -> Shift:
+    def shift(film: np.ndarray) -> np.ndarray:
+        side = max(8, round(len(film) * share))
+        return cv2.resize(cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA), film.shape[::-1])
+
+    return shift
+
+
+def _sharper(amount: float) -> Shift:
+    """Unsharp masking, as many digital systems do it by themselves."""
+    return lambda film: cv2.addWeighted(film, 1 + amount, cv2.GaussianBlur(film, (0, 0), 2), -amount, 0)
+
+
+def _wider(factor: float) -> Shift:
+    """Another width for the same height; the sides are lost."""
+
+    def shift(film: np.ndarray) -> np.ndarray:
+        size = len(film)
+        wide = cv2.resize(film, (round(size * factor), size), interpolation=cv2.INTER_LINEAR)
+        left = (wide.shape[1] - size) // 2
+        return np.ascontiguousarray(wide[:, left : left + size])
+
+    return shift
+
+
+_LEVELS = np.arange(256) / 255
+
+SHIFTS: dict[str, Shift] = {
+    "as they are": lambda film: film,
+    "darker": _with_levels(_LEVELS**1.5),
+    "lighter": _with_levels(_LEVELS**0.67),
+    "paler": _with_levels(0.5 + 0.65 * (_LEVELS - 0.5)),
+    "harder": _with_levels(0.5 + 1.4 * (_LEVELS - 0.5)),
+    "nearer": _nearer(0.15),
+    "farther": _nearer(-0.15),
+    "wider": _wider(1.2),
+    "coarser": _coarser(0.4),
+    "sharper": _sharper(1.5),
+}
+
+
+def shifted(films: np.ndarray, name: str) -> np.ndarray:
+    """The films under the shift of that name in SHIFTS: (n, size, size) uint8 in and out."""
+    return np.stack([SHIFTS[name](film) for film in films]) if len(films) else films

@@ -7,11 +7,13 @@ import sys
 from typing import NoReturn
 
 from core.architectures import ARCHITECTURES
+from core.calibration import RULES
 from core.commands import data, machine, models, runs, training
 from core.commands.output import DONE, USERS_FAULT
 from core.data.kaggle_hub import CHEST_XRAY
 from core.errors import UserError
 from core.images import EQUALISATIONS, FRAMINGS, ImageSpec
+from core.presets import PRESETS
 
 OUR_FAULT, INTERRUPTED = 1, 130
 DATA_HELP = 'a folder, a .csv, .npz or .zip file, kaggle:OWNER/NAME, "phantoms", or the name of a remembered data set'
@@ -99,8 +101,22 @@ def _parser() -> Parser:
     sub.add_argument("--epochs", type=int, help="how many times the network sees every film")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting")
     sub.add_argument("--like", metavar="RUN", help="take every setting not given here from that run")
+    sub.add_argument("--preset", choices=list(PRESETS), help="take every setting not given here from that preset")
     sub.add_argument("--detach", action="store_true", help="start it, print its name and leave it to itself")
     sub.add_argument("--run", help=argparse.SUPPRESS)
+
+    sub = add("release", training.release, "train in folds, average, calibrate across the folds, and store the model")
+    sub.add_argument("--data", help=DATA_HELP)
+    sub.add_argument("--name", required=True, help="the model's name")
+    sub.add_argument("--folds", type=int, default=3, help="blocks of patients, each left out once (default: 3)")
+    sub.add_argument("--rule", choices=list(RULES), default="middle", help="how the threshold is found")
+    sub.add_argument("--target", type=float, default=0.95, help="the sensitivity or cost ratio that the rule asks for")
+    sub.add_argument("--architecture", help=f"one of: {', '.join(ARCHITECTURES)}")
+    sub.add_argument("--epochs", type=int, help="how many times the network sees every film")
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting")
+    sub.add_argument("--like", metavar="RUN", help="take every setting not given here from that run")
+    sub.add_argument("--preset", choices=list(PRESETS), help="take every setting not given here from that preset")
+    sub.add_argument("--start", metavar="MODEL", help="begin with the weights of that promoted model")
 
     sub = add("runs", runs.manage_runs, "list, show, stop, resume, remove, move or note runs")
     sub.add_argument("action", nargs="?", default="list", choices=["list", *runs.ACTIONS])

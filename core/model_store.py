@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,30 +90,50 @@ def _read_card(path: Path) -> dict[str, Any] | None:
     return card if isinstance(card, dict) and card.keys() >= CARD_FIELDS else None
 
 
-def promote(run_name: str, name: str) -> StoredModel:
-    """Copies a run's best model to models/NAME. Raises UserError if the name is taken or odd."""
+def check_name(name: str) -> None:
+    """Raises UserError if no model can be stored under that name: it is odd, or taken."""
     if not NAME.fullmatch(name):
         raise UserError(
             f"{name!r} is no name for a model.", fix="Use up to 60 small letters, digits, dots, dashes and underscores."
         )
     if (runs.runs_folder() / name).exists():
         raise UserError(f"{name} is the name of a run.", fix="Give the model a name of its own.")
-    source = find(runs.get(run_name).name)
-    target = models_folder() / name
-    if target.exists():
+    if (models_folder() / name).exists():
         raise UserError(
             f"There is a model named {name} already.", fix="Choose another name or remove that model first."
         )
+
+
+def promote(run_name: str, name: str) -> StoredModel:
+    """Copies a run's best model to models/NAME. Raises UserError if the name is taken or odd."""
+    check_name(name)
+    source = find(runs.get(run_name).name)
+    return store(name, source.card, source.split, lambda folder: _copy(source, folder))
+
+
+def _copy(source: StoredModel, folder: Path) -> None:
+    shutil.copyfile(source.file, folder / "model.keras")
+    for name in DATA_CARD_FILES:
+        if (source.file.parent / name).is_file():
+            shutil.copyfile(source.file.parent / name, folder / name)
+
+
+def store(name: str, card: dict[str, Any], split: dict[str, str], fill: Callable[[Path], None]) -> StoredModel:
+    """Makes models/NAME, whole or not at all.
+
+    fill: writes model.keras and whatever else belongs to it into the folder it is given. Raises UserError if
+    the name is taken or odd, or the disk refuses.
+    """
+    check_name(name)
+    target = models_folder() / name
     unfinished = target.with_name(f".{name}.{os.getpid()}.part")
     workspace.make_folder(unfinished)
     try:
         with workspace.writing(target):
-            shutil.copyfile(source.file, unfinished / "model.keras")
-            workspace.write_json(unfinished / "split.json", source.split)
-            for name_of_file in DATA_CARD_FILES:
-                if (source.file.parent / name_of_file).is_file():
-                    shutil.copyfile(source.file.parent / name_of_file, unfinished / name_of_file)
-            card = source.card | {"name": name, "promoted": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"}
+            fill(unfinished)
+            workspace.write_json(unfinished / "split.json", split)
+            now = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
+            card = card | {"name": name, "promoted": now, "sha256": file_hash(unfinished / "model.keras")}
             workspace.write_json(unfinished / "card.json", card)
             (unfinished / "card.md").write_text(card_text(card), encoding="utf-8")
             unfinished.rename(target)

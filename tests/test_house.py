@@ -80,7 +80,7 @@ LEVELS = (
         "core.training",
     ),
     ("core.prediction",),
-    ("core.evaluation",),
+    ("core.evaluation", "core.release"),
     ("core.reports",),
     (
         "core.commands",

@@ -7,10 +7,11 @@ import gc
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from tqdm import tqdm
 
-from core import architectures, data, jobs, model_store, provenance, runs, starting, workspace
+from core import architectures, data, jobs, model_store, presets, provenance, runs, starting, workspace
 from core.architectures import ARCHITECTURES
 from core.commands.output import show
 from core.errors import UserError
@@ -58,8 +59,8 @@ def _tell_differences(before: str, run: runs.Run) -> None:
 
 
 def _settings(chosen: argparse.Namespace) -> TrainSettings:
-    values = runs.get(chosen.like).settings.to_json() if chosen.like else {}
-    if not values and not chosen.data:
+    values = _others(chosen)
+    if not values.get("data") and not chosen.data:
         raise UserError("No data is named.", fix='Add --data with a folder or "phantoms", or --like with a run.')
     for name in ("data", "architecture", "start", "epochs"):
         if getattr(chosen, name) is not None:
@@ -79,6 +80,32 @@ def _settings(chosen: argparse.Namespace) -> TrainSettings:
         else:
             values["options"] = values.get("options", {}) | {key: parse(options[key], text)}
     return TrainSettings.from_json(values)
+
+
+def _others(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The settings that are taken from elsewhere."""
+    if chosen.like and chosen.preset:
+        raise UserError("Both a run and a preset are named.", fix="Give --like or --preset.")
+    if chosen.like:
+        return runs.get(chosen.like).settings.to_json()
+    return presets.apply(chosen.preset, chosen.data or "").to_json() if chosen.preset else {}
+
+
+def release(chosen: argparse.Namespace) -> None:
+    """Trains every fold that is not trained yet and stores the model that they make."""
+    model_store.check_name(chosen.name)
+    settings = _settings(chosen)
+    settings = dataclasses.replace(settings, data=data.load(settings.data).key, folds=chosen.folds, fold=1)
+    architectures.options_of(settings)
+    starting.check(settings)
+    from core import release as releasing
+
+    found = releasing.train_folds(settings, chosen.folds, _follow)
+    model = releasing.release(found, chosen.name, chosen.rule, chosen.target)
+    figures = model.card["cross_validation"]["metrics"]
+    text = ", ".join(f"{name} {figure['value']:.3f}" for name, figure in figures.items())
+    result = {"model": model.name, "runs": [run.name for run in found]} | model.card["cross_validation"]
+    show(chosen, result, f"Model {model.name} stored. On films that its folds had not seen: {text}.")
 
 
 def _work(name: str) -> None:

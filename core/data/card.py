@@ -39,7 +39,7 @@ def describe(prepared: "Prepared", settings: TrainSettings, parts: np.ndarray) -
         "films": {part: int((parts == part).sum()) for part in (*splits.PARTS, splits.LEFT_OUT)},
         "counts": _counts(prepared, parts),
         "split": {
-            "rule": splits.rule(table),
+            "rule": splits.rule(table, settings),
             "seed": settings.seed,
             "validation_fraction": settings.validation_fraction,
             "test_fraction": settings.test_fraction,

@@ -126,10 +126,15 @@ def by_patient(table: Mapping[str, list], parts: np.ndarray) -> dict[str, str]:
     return found
 
 
-def rule(table: Mapping[str, list]) -> str:
-    """How `split` shares out these films, in words."""
-    excluded = table.get("excluded", [False] * len(table["split"]))
-    if any(split == "test" and not gone for split, gone in zip(table["split"], excluded, strict=True)):
+def rule(table: Mapping[str, list], settings: TrainSettings | None = None) -> str:
+    """How `split_as` shares out these films, in words."""
+    official = bool(_official_test(table).any())
+    if settings and settings.folds:
+        kept = "the official test part stays; " if official else ""
+        return (
+            f"{kept}block {settings.fold} of {settings.folds} of the patients, in the order of their numbers, validates"
+        )
+    if official:
         return "the official test part stays; the rest is drawn by patient within each class and subtype"
     return "all parts are drawn by patient within each class and subtype"
 

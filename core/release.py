@@ -1,0 +1,224 @@
+"""One model from several folds: trained block by block, averaged, calibrated on films that no fold had seen, stored.
+
+Each fold's network judges the block of patients it was not trained on; what it says there sets the
+temperature and the threshold, and is what the card reports. The model itself is the mean of the folds'
+weights ("model soup", Wortsman et al. 2022), which begin alike and so end near each other.
+"""
+
+import csv
+import dataclasses
+import datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import calibration, data, metrics, model_store, runs
+from core.data import card as data_card
+from core.data import splits
+from core.data.prepare import Prepared, prepare
+from core.errors import UserError
+from core.metrics import Judged
+from core.model_store import StoredModel
+from core.prediction import Predictor
+from core.runs import Run
+from core.settings import TrainSettings
+
+SCORES = "scores.csv"
+NO_LOOKS = "The official test part was neither used nor looked at: all was chosen on the training and validation films."
+# Every so many films, to see whether a copy of the model answers as this one did.
+CHECKED = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Unseen:
+    """What the folds' networks say of films they were not trained on.
+
+    rows: (n,) places in the prepared set. labels: (n,) of 0 and 1. scores: (n,) in [0, 1], before calibration.
+    folds: (n,) from 1. patients: n names.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    folds: np.ndarray
+    patients: tuple[str, ...]
+
+
+def folds_of(settings: TrainSettings, folds: int) -> list[TrainSettings]:
+    """The settings of one run for every fold; the last epoch is kept, for nothing is to be chosen on a fold."""
+    return [dataclasses.replace(settings, folds=folds, fold=fold, keep="last") for fold in range(1, folds + 1)]
+
+
+def finished(settings: TrainSettings) -> Run | None:
+    """The newest finished run with these very settings, if there is one."""
+    return next((run for run in runs.every() if run.settings == settings and run.status.state == "finished"), None)
+
+
+def release(found: Sequence[Run], name: str, rule: str, target: float) -> StoredModel:
+    """Stores models/NAME from the runs of all folds.
+
+    rule, target: see calibration.operating_point. Raises UserError if the runs are not the folds of one
+    settings, or the name is taken or odd.
+    """
+    model_store.check_name(name)
+    settings = _common(found)
+    prepared = prepare(data.load(settings.data), settings.image_spec)
+    unseen = gather(found, prepared)
+    figures = cross_fitted(unseen, rule, target)
+    temperature = calibration.fit_temperature(unseen.labels, unseen.scores)
+    probabilities = calibration.calibrate(unseen.scores, temperature)
+    point = calibration.operating_point(rule, target, unseen.labels, probabilities)
+    judged = Judged(unseen.labels, probabilities, unseen.patients, point.threshold)
+    parts = np.full(len(prepared.labels), splits.LEFT_OUT, dtype=object)
+    parts[unseen.rows] = "train"
+    description = data_card.describe(prepared, settings, parts)
+    model = averaged(found)
+    # Of other data sets it has seen nothing: there, a test part is drawn as for any model.
+    own_settings = dataclasses.replace(settings, folds=0, fold=1).to_json()
+    del own_settings["data"]
+    card = {
+        "created": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
+        "architecture": settings.architecture,
+        "parameters": model.count_params(),
+        "image_spec": description["image_spec"],
+        "settings": own_settings,
+        "best_epoch": settings.epochs,
+        "data": description,
+        "calibration": {"method": "temperature", "temperature": temperature, "films": len(unseen.rows)},
+        "operating_point": dataclasses.asdict(point),
+        "cross_validation": figures
+        | {
+            "folds": settings.folds,
+            "metrics": {key: dataclasses.asdict(value) for key, value in metrics.measure(judged).items()},
+            "confusion": dataclasses.asdict(judged.confusion),
+        },
+        "looks": [NO_LOOKS],
+        "made_from": [
+            {"run": run.name, "fold": run.settings.fold, "sha256": model_store.find(run.name).card["sha256"]}
+            for run in found
+        ],
+        "made_with": model_store.find(found[0].name).card["made_with"],
+        "minutes": round(sum(_seconds(run) for run in found) / 60, 1),
+    }
+    card["check"] = _answers(model, prepared, unseen, card)
+
+    def fill(folder: Path) -> None:
+        model.save(folder / "model.keras")
+        _write_scores(folder / SCORES, unseen, probabilities, prepared)
+        data_card.write(description, folder)
+
+    drawn = splits.by_patient(prepared.table, parts)
+    return model_store.store(name, card, drawn, fill)
+
+
+def _common(found: Sequence[Run]) -> TrainSettings:
+    """The settings of the first fold, if the runs are all folds of the same."""
+    settings = found[0].settings
+    wanted = folds_of(settings, settings.folds)
+    if not settings.folds or [run.settings for run in found] != wanted:
+        raise UserError(
+            "These runs are not all the folds of one training.",
+            fix="Give one run for every fold, in order, with the same settings but for the fold.",
+        )
+    return settings
+
+
+def gather(found: Sequence[Run], prepared: Prepared) -> Unseen:
+    """What each fold's network says of the block that validated it."""
+    rows, scores, folds = [], [], []
+    for run in found:
+        predictor = Predictor.load(run.name)
+        split = model_store.find(run.name).split
+        mine = np.flatnonzero(splits.split_as(prepared.table, run.settings, split) == "validation")
+        rows.append(mine)
+        scores.append(predictor.scores(prepared.films[mine]))
+        folds.append(np.full(len(mine), run.settings.fold))
+    every = np.concatenate(rows)
+    patients = tuple(prepared.table["patient"][row] for row in every)
+    return Unseen(every, prepared.labels[every], np.concatenate(scores), np.concatenate(folds), patients)
+
+
+def cross_fitted(unseen: Unseen, rule: str, target: float) -> dict[str, Any]:
+    """Figures whose temperature and threshold were fitted on the other folds.
+
+    calibration_error: expected calibration error over all films. by_fold: for each fold the threshold and
+    what comes of it.
+    """
+    probabilities, by_fold = np.empty(len(unseen.rows)), []
+    for fold in np.unique(unseen.folds):
+        here = unseen.folds == fold
+        labels, scores = unseen.labels[~here], unseen.scores[~here]
+        temperature = calibration.fit_temperature(labels, scores)
+        point = calibration.operating_point(rule, target, labels, calibration.calibrate(scores, temperature))
+        probabilities[here] = calibration.calibrate(unseen.scores[here], temperature)
+        patients = [patient for patient, mine in zip(unseen.patients, here, strict=True) if mine]
+        judged = Judged(unseen.labels[here], probabilities[here], patients, point.threshold)
+        values = {name: metrics.METRICS[name](judged).value for name in metrics.METRICS}
+        by_fold.append({"fold": int(fold), "films": int(here.sum()), "threshold": point.threshold} | values)
+    error = calibration.expected_calibration_error(unseen.labels, probabilities)
+    return {"calibration_error": error, "by_fold": by_fold}
+
+
+def averaged(found: Sequence[Run]) -> Any:
+    """The network with the mean of the runs' weights: a keras.Model."""
+    import keras
+
+    models = [keras.models.load_model(model_store.find(run.name).file, compile=False, safe_mode=True) for run in found]
+    first, *others = models
+    for variable, *more in zip(first.weights, *(other.weights for other in others), strict=True):
+        variable.assign(np.mean([variable.numpy(), *(other.numpy() for other in more)], axis=0))
+    return first
+
+
+def _seconds(run: Run) -> float:
+    status = run.status
+    return status.updated - status.started
+
+
+def _answers(model: Any, prepared: Prepared, unseen: Unseen, card: dict[str, Any]) -> dict[str, Any]:
+    """What the model says of some films it was trained on: to recognise it by, not to judge it by."""
+    rows = np.sort(unseen.rows)[::CHECKED]
+    probabilities = Predictor("", card, model).probabilities(prepared.films[rows])
+    called = probabilities >= card["operating_point"]["threshold"]
+    return {
+        "films": len(rows),
+        "every": CHECKED,
+        "mean_probability": float(probabilities.mean()),
+        "accuracy": float((called == prepared.labels[rows]).mean()),
+    }
+
+
+def _write_scores(path: Path, unseen: Unseen, probabilities: np.ndarray, prepared: Prepared) -> None:
+    """A line a film: what the card's figures were computed from. Films go by their hash, not by their name."""
+    order = np.argsort(unseen.rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["film", "fold", "label", "score", "probability"])
+        for place in order:
+            digest = prepared.table["sha256"][unseen.rows[place]][:16]
+            values = f"{unseen.scores[place]:.6g}", f"{probabilities[place]:.6g}"
+            table.writerow([digest, unseen.folds[place], unseen.labels[place], *values])
+
+
+Follow = Callable[[Run], None]
+
+
+def train_folds(settings: TrainSettings, folds: int, follow: Follow) -> list[Run]:
+    """A finished run for every fold: those that are there already, and new ones.
+
+    follow: called with each new run; returns when it has ended. Raises UserError if one did not finish.
+    """
+    found = []
+    for wanted in folds_of(settings, folds):
+        run = finished(wanted)
+        if not run:
+            run = runs.start(wanted)
+            follow(run)
+        if run.status.state != "finished":
+            raise UserError(
+                f"Run {run.name} is {run.status.state}.", fix="Start again: folds that are finished are not repeated."
+            )
+        found.append(run)
+    return found

@@ -175,8 +175,8 @@ class TrainSettings:
     subtypes: bool = option(
         False,
         "Learn subtypes as well",
-        "Where the data set tells bacterial from viral pneumonia, a second head learns that too while training; it "
-        "is not part of the model.",
+        "A second head learns to tell bacterial from viral pneumonia while training, where the data set knows; it is "
+        "not part of the model.",
     )
     early_stopping: int = option(
         0,

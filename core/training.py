@@ -240,10 +240,8 @@ def _subtypes(prepared: Prepared, settings: TrainSettings) -> np.ndarray | None:
     column = np.asarray(prepared.table["subtype"], dtype=str)
     known = sorted(set(column[prepared.labels == 1]) - {""})
     if len(known) < 2:
-        raise UserError(
-            f"{prepared.name} does not tell subtypes of pneumonia apart.",
-            fix="Switch “Learn subtypes as well” off (subtypes=false).",
-        )
+        print(f"{prepared.name} does not tell subtypes of pneumonia apart: none are learnt.", flush=True)
+        return None
     return column[:, None] == np.array(known)
 
 

@@ -23,7 +23,13 @@ AUGMENTATION = (
     "rotation", "zoom", "shift", "stretch", "mirror", "brightness", "contrast", "gamma", "coarseness", "noise"
 )  # fmt: skip
 PARTS = ("validation_fraction", "test_fraction", "folds", "fold", "seed")
-GROUPS = {"Training": TRAINING, "Recipe": RECIPE, "Augmentation": AUGMENTATION, "Parts and seed": PARTS}
+GROUPS = {
+    "Training": TRAINING,
+    "Network": ("start",),
+    "Recipe": RECIPE,
+    "Augmentation": AUGMENTATION,
+    "Parts and seed": PARTS,
+}
 FIELDS = {field.name: field for field in dataclasses.fields(TrainSettings)}
 
 

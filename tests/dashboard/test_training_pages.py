@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from core import jobs, presets, run_log, runs
+from core import jobs, model_store, presets, run_log, runs, starting
 from core.architectures import ARCHITECTURES
 from core.data import prepare as preparing
 from core.data.phantoms import load
@@ -60,6 +60,26 @@ def test_a_preset_fills_the_form_and_a_change_is_named_and_undone():
     press(app, "Undo the changes")
     assert app.number_input(key="train_epochs").value == settings.epochs
     assert "Changed from" not in texts(app)
+
+
+def test_choosing_a_model_to_start_from_fills_the_form_with_what_suits_it(with_run):
+    model_store.promote(with_run.name, "teacher")
+    app = open_page("train")
+    app.session_state["train_view"] = "new"
+    app.run()
+    app.selectbox(key="train_start").set_value("teacher").run()
+    assert not app.exception
+    assert "Filled in from model teacher" in texts(app)
+    assert app.number_input(key="train_image_size").value == with_run.settings.image_size
+    assert app.number_input(key="train_head_epochs").value == starting.FINE_TUNING["head_epochs"]
+    assert app.number_input(key="simple_cnn_dense_units").value == 32
+    assert not app.button(key="start").disabled
+    # Another network than the model's has no place for its weights.
+    app.number_input(key="simple_cnn_dense_units").set_value(64).run()
+    assert "another network" in app.error[0].title
+    assert app.button(key="start").disabled
+    app.selectbox(key="train_start").set_value("").run()
+    assert not app.error
 
 
 def test_what_is_unwise_is_said_and_what_is_impossible_cannot_be_started():

@@ -178,8 +178,66 @@ def card_text(card: dict[str, Any]) -> str:
         + f"; licence: {data.get('licence') or 'not stated'}",
         f"- Training: epoch {card['best_epoch']} of {settings['epochs']}, {settings['optimizer']} at "
         f"{settings['learning_rate']:g}, batches of {settings['batch_size']}, seed {settings['seed']}",
-        f"- Calibration: temperature {card['calibration']['temperature']:.3f}, fitted on the validation part",
-        f"- Operating point: {card['operating_point']['rule']}",
+        f"- Calibration: temperature {card['calibration']['temperature']:.3f}, fitted on "
+        f"{card['calibration']['films']:,} films that were not trained on",
+        f"- Operating point: {card['operating_point']['threshold']:.3f}; {card['operating_point']['rule']}",
         f"- SHA-256: `{card['sha256']}`",
     ]
+    if "cross_validation" in card:
+        lines += _about_folds(card)
     return "\n".join(lines) + "\n"
+
+
+def _about_folds(card: dict[str, Any]) -> list[str]:
+    """What a released model's card says besides, as lines of Markdown."""
+    found, counts = card["cross_validation"], card["cross_validation"]["confusion"]
+    lines = [
+        "",
+        "## On films that were not trained on",
+        "",
+        f"{found['folds']} networks were trained, each without one block of patients, in the order of their numbers, "
+        "and judged on it. The model is the mean of their weights. Figures of all blocks together, at the threshold "
+        "above, with 95 % intervals (Wilson; for the ROC AUC a bootstrap of patients):",
+        "",
+        "| figure | value | 95 % interval |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| {name} | {figure['value']:.4f} | {figure['low']:.4f} to {figure['high']:.4f} |"
+        for name, figure in found["metrics"].items()
+    ]
+    lines += [
+        "",
+        f"Confusion: {counts['tn']:,} true negative, {counts['fp']:,} false positive, {counts['fn']:,} false negative, "
+        f"{counts['tp']:,} true positive. Expected calibration error, temperature fitted on the other blocks: "
+        f"{found['calibration_error']:.4f}.",
+        "",
+        "Each block by itself, its temperature and threshold fitted on the others:",
+        "",
+        "| block | films | threshold | accuracy | sensitivity | specificity | ROC AUC |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {fold['fold']} | {fold['films']:,} | {fold['threshold']:.3f} | {fold['accuracy']:.4f} | "
+        f"{fold['sensitivity']:.4f} | {fold['specificity']:.4f} | {fold['roc_auc']:.4f} |"
+        for fold in found["by_fold"]
+    ]
+    lines += [
+        "",
+        "What was computed for each film is in `scores.csv`.",
+        "",
+        "## Looks at other films",
+        "",
+        *(f"- {look}" for look in card["looks"]),
+        "",
+        "## Settings",
+        "",
+        *(f"- {name}: {value}" for name, value in card["settings"].items()),
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in card["limits"]),
+    ]
+    if card.get("attribution"):
+        lines += ["", "## Attribution", "", *(f"- {line}" for line in card["attribution"])]
+    return lines

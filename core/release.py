@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from core import calibration, data, metrics, model_store, runs
+from core import architectures, calibration, data, metrics, model_store, runs
 from core.data import card as data_card
 from core.data import splits
 from core.data.prepare import Prepared, prepare
@@ -95,6 +95,8 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
             "confusion": dataclasses.asdict(judged.confusion),
         },
         "looks": [NO_LOOKS],
+        "limits": _limits(prepared),
+        "attribution": _attribution(prepared, settings),
         "made_from": [
             {"run": run.name, "fold": run.settings.fold, "sha256": model_store.find(run.name).card["sha256"]}
             for run in found
@@ -170,6 +172,27 @@ def averaged(found: Sequence[Run]) -> Any:
     for variable, *more in zip(first.weights, *(other.weights for other in others), strict=True):
         variable.assign(np.mean([variable.numpy(), *(other.numpy() for other in more)], axis=0))
     return first
+
+
+def _limits(prepared: Prepared) -> list[str]:
+    """What the model must not be taken for."""
+    films = (
+        "drawn by a computer: nothing learnt from them holds for patients" if prepared.synthetic else "of one data set"
+    )
+    return [
+        f"Its films were {films}.",
+        "It knows two answers, normal and pneumonia, and gives one of them to any picture whatever.",
+        "Figures on patients of the same data set promise nothing for other hospitals, ages, devices or prevalences.",
+        "The figures are those of the folds' networks; the mean of their weights was not judged by itself.",
+        model_store.NOTICE,
+    ]
+
+
+def _attribution(prepared: Prepared, settings: TrainSettings) -> list[str]:
+    """Whose work is in it."""
+    found = [f"Films: {prepared.name}; licence: {prepared.source.licence}"] if prepared.source.licence else []
+    begun_with = architectures.attribution(settings)
+    return found + ([f"Weights it began with: {begun_with}"] if begun_with else [])
 
 
 def _seconds(run: Run) -> float:

@@ -5,8 +5,8 @@ Each has `Options`, a dataclass whose fields the Train page draws as widgets, wi
 each layer costs, told without building it; and `build(image_size, options)`, an uncompiled keras.Model:
 (size, size, 1) uint8 in, one sigmoid unit out, its last feature map named "features". It may have
 `build_for_training`, too: the same function and variables in a form that only training sees; and
-`SLOW_IN_BFLOAT16`, true where shorter numbers slow it down, and `PACE`, operations a second as a share of the
-default network's.
+`attribution(options)`, whose weights it begins with; `SLOW_IN_BFLOAT16`, true where shorter numbers slow it
+down; and `PACE`, operations a second as a share of the default network's.
 """
 
 import dataclasses
@@ -29,6 +29,12 @@ def layers_of(settings: TrainSettings) -> list[LayerCost]:
 def in_float32(settings: TrainSettings) -> bool:
     """True if the settings' network is faster in float32 whatever the processor."""
     return getattr(ARCHITECTURES[settings.architecture], "SLOW_IN_BFLOAT16", False)
+
+
+def attribution(settings: TrainSettings) -> str:
+    """Whose weights the settings' network begins with, and their licence; "" where it begins with none."""
+    tell = getattr(ARCHITECTURES[settings.architecture], "attribution", lambda options: "")
+    return tell(options_of(settings))
 
 
 def pace(settings: TrainSettings) -> float:

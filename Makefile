@@ -4,7 +4,7 @@ PORT ?= 8501
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run data test lint check bench
+.PHONY: help run data test lint check bench model
 
 help:
 	@echo "make run    install what is missing and start the dashboard on http://localhost:$(PORT)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test   install what is missing, a browser too, and run every test"
 	@echo "make lint   check the style"
 	@echo "make check  lint and test: what CI runs"
+	@echo "make model  train the model that comes with the project anew: DATA=folder of chest_xray NAME=its name"
 	@echo "make bench  measure the main job; figures so far: benchmarks/README.md"
 
 run:
@@ -33,6 +34,10 @@ lint:
 	@$(VENV)/ruff format --check .
 
 check: lint test
+
+model:
+	@$(PYTHON) bootstrap.py app
+	@$(VENV)/python -m core.cli release --preset best --folds 3 --data "$(DATA)" --name "$(NAME)"
 
 bench:
 	@$(PYTHON) bootstrap.py tests

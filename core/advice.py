@@ -196,7 +196,7 @@ def memory_needed(settings: TrainSettings) -> int:
     parameters = sum(layer.parameters for layer in layers)
     outputs = sum(layer.values for layer in layers)
     activation = getattr(architectures.options_of(settings), "activation", "")
-    copies = COPIES_OF_OUTPUTS.get(activation, COPIES_OTHERWISE)
+    copies = architectures.copies_of_outputs(settings) or COPIES_OF_OUTPUTS.get(activation, COPIES_OTHERWISE)
     width = 2 if _precision(settings) == "bfloat16" else 4
     extra = 6 * (settings.weight_averaging != "none") + 5 * (_precision(settings) == "bfloat16")
     films = max(settings.batch_size, 32)

@@ -6,7 +6,8 @@ each layer costs, told without building it; and `build(image_size, options)`, an
 (size, size, 1) uint8 in, one sigmoid unit out, its last feature map named "features". It may have
 `build_for_training`, too: the same function and variables in a form that only training sees; and
 `attribution(options)`, whose weights it begins with; `SLOW_IN_BFLOAT16`, true where shorter numbers slow it
-down; and `PACE`, operations a second as a share of the default network's.
+down; `PACE`, operations a second as a share of the default network's; and `COPIES_OF_OUTPUTS`, how often training
+holds each layer's output in memory.
 """
 
 import dataclasses
@@ -35,6 +36,11 @@ def attribution(settings: TrainSettings) -> str:
     """Whose weights the settings' network begins with, and their licence; "" where it begins with none."""
     tell = getattr(ARCHITECTURES[settings.architecture], "attribution", lambda options: "")
     return tell(options_of(settings))
+
+
+def copies_of_outputs(settings: TrainSettings) -> float | None:
+    """How often training holds every output of the settings' network in memory; None where nothing special is known."""
+    return getattr(ARCHITECTURES[settings.architecture], "COPIES_OF_OUTPUTS", None)
 
 
 def pace(settings: TrainSettings) -> float:

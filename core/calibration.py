@@ -3,12 +3,25 @@
 import dataclasses
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 TEMPERATURES = (0.05, 20.0)
+LARGEST_BIAS = 10.0
 # A score of exactly 0 or 1 has no logit.
 SMALLEST_SCORE = 1e-7
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """From score to probability: logit / temperature + bias.
+
+    The temperature (Guo et al. 2017) takes off what the network is too sure of; the bias, that it met another
+    share of pneumonia in training, as with balanced sampling.
+    """
+
+    temperature: float
+    bias: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,25 +38,28 @@ GAP_TOLERANCE = 0.005
 BINS = 10
 
 
-def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The temperature that makes scores on films kept aside most probable (Guo et al. 2017).
+def fit(labels: np.ndarray, scores: np.ndarray) -> Calibration:
+    """The calibration that makes scores on films kept aside most probable (Platt 1999).
 
-    labels: (n,) of 0 and 1. scores: (n,) in [0, 1]. The targets are drawn in a little from 0 and 1
-    (Platt 1999), so that a perfect score on few films does not become certainty.
+    labels: (n,) of 0 and 1. scores: (n,) in [0, 1]. The targets are drawn in a little from 0 and 1, as Platt
+    has it, so that a perfect score on few films does not become certainty.
     """
     positives, negatives = int(labels.sum()), int((1 - labels).sum())
     targets = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    logits = _logits(scores)
 
-    def loss(log_temperature: float) -> float:
-        logits = _logits(scores) / np.exp(log_temperature)
-        return float(np.mean(np.logaddexp(0, logits) - targets * logits))
+    def loss(chosen: np.ndarray) -> float:
+        calibrated = logits / np.exp(chosen[0]) + chosen[1]
+        return float(np.mean(np.logaddexp(0, calibrated) - targets * calibrated))
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+    bounds = [tuple(np.log(TEMPERATURES)), (-LARGEST_BIAS, LARGEST_BIAS)]
+    log_temperature, bias = minimize(loss, np.zeros(2), bounds=bounds, method="L-BFGS-B").x
+    return Calibration(float(np.exp(log_temperature)), float(bias))
 
 
-def calibrate(scores: np.ndarray, temperature: float) -> np.ndarray:
+def calibrate(scores: np.ndarray, calibration: Calibration) -> np.ndarray:
     """Scores in [0, 1] to calibrated probabilities in [0, 1]; their order stays."""
-    return expit(_logits(scores) / temperature)
+    return expit(_logits(scores) / calibration.temperature + calibration.bias)
 
 
 def _logits(scores: np.ndarray) -> np.ndarray:

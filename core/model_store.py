@@ -1,7 +1,7 @@
 """Models with their cards: those promoted to models/, and those that runs left behind.
 
-models/<name>/ holds model.keras, card.json, card.md, split.json and the data card, dataset.json and
-dataset.md.
+models/<name>/ holds model.keras, card.json, card.md, split.json, report.json (see evaluation), the data
+card, dataset.json and dataset.md, and for a model made by `core.release` scores.csv.
 """
 
 import dataclasses
@@ -113,7 +113,7 @@ def promote(run_name: str, name: str) -> StoredModel:
 
 def _copy(source: StoredModel, folder: Path) -> None:
     shutil.copyfile(source.file, folder / "model.keras")
-    for name in DATA_CARD_FILES:
+    for name in (*DATA_CARD_FILES, "report.json"):
         if (source.file.parent / name).is_file():
             shutil.copyfile(source.file.parent / name, folder / name)
 
@@ -178,7 +178,8 @@ def card_text(card: dict[str, Any]) -> str:
         + f"; licence: {data.get('licence') or 'not stated'}",
         f"- Training: epoch {card['best_epoch']} of {settings['epochs']}, {settings['optimizer']} at "
         f"{settings['learning_rate']:g}, batches of {settings['batch_size']}, seed {settings['seed']}",
-        f"- Calibration: temperature {card['calibration']['temperature']:.3f}, fitted on "
+        f"- Calibration: temperature {card['calibration']['temperature']:.3f}, bias "
+        f"{card['calibration'].get('bias', 0.0):+.3f}, fitted on "
         f"{card['calibration']['films']:,} films that were not trained on",
         f"- Operating point: {card['operating_point']['threshold']:.3f}; {card['operating_point']['rule']}",
         f"- SHA-256: `{card['sha256']}`",
@@ -209,10 +210,10 @@ def _about_folds(card: dict[str, Any]) -> list[str]:
     lines += [
         "",
         f"Confusion: {counts['tn']:,} true negative, {counts['fp']:,} false positive, {counts['fn']:,} false negative, "
-        f"{counts['tp']:,} true positive. Expected calibration error, temperature fitted on the other blocks: "
+        f"{counts['tp']:,} true positive. Expected calibration error, calibration fitted on the other blocks: "
         f"{found['calibration_error']:.4f}.",
         "",
-        "Each block by itself, its temperature and threshold fitted on the others:",
+        "Each block by itself, its calibration and threshold fitted on the others:",
         "",
         "| block | films | threshold | accuracy | sensitivity | specificity | ROC AUC |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from core import calibration, images, model_store
+from core.calibration import Calibration
 from core.images import ImageSpec
 
 BATCH = 64
@@ -40,6 +41,9 @@ class Predictor:
         self.name = name
         self.card = card
         self.spec = ImageSpec(**card["image_spec"])
+        known = card["calibration"]
+        # Cards of older models know no bias.
+        self.calibration = Calibration(known["temperature"], known.get("bias", 0.0))
         self.threshold = card["operating_point"]["threshold"]
         self._lock = threading.Lock()
         size = self.spec.size
@@ -72,7 +76,7 @@ class Predictor:
 
         films: (n, size, size) uint8, standardised by this model's spec. Returns (n,) in [0, 1].
         """
-        return calibration.calibrate(self.scores(films), self.card["calibration"]["temperature"])
+        return calibration.calibrate(self.scores(films), self.calibration)
 
     def scores(self, films: np.ndarray) -> np.ndarray:
         """What the network itself answers, before calibration: as `probabilities`."""

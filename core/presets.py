@@ -9,10 +9,14 @@ from core.settings import TrainSettings
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A named choice of settings: what it is for, and where it differs from the defaults."""
+    """A named choice of settings: what it is for, and where it differs from the defaults.
+
+    measured: what came of it on the Kaggle set's chest films, see benchmarks/accuracy.md.
+    """
 
     title: str
     text: str
+    measured: str
     changes: dict[str, Any]
 
 
@@ -46,12 +50,14 @@ PRESETS = {
         title="Quick look",
         text="Small films and a small network: a minute or so for a few thousand films. Good for seeing whether "
         "everything works, not for the last word on accuracy.",
+        measured="Q",
         changes={"image_size": 64, "epochs": 3, "options": {"filters": (16, 32, 64), "dense_units": 64}},
     ),
     "mission": Preset(
         title="The mission's network",
         text="The simple network in full: three convolutions of 32, 64 and 128 filters and a dense layer of 512 "
         "units, on films of 150 × 150 pixels, for ten epochs.",
+        measured="M",
         changes={},
     ),
     "best": Preset(
@@ -59,6 +65,7 @@ PRESETS = {
         text="EfficientNet-Lite0, which begins with what it learnt from a million photographs, on films of even "
         "contrast and much varied, so that another exposure or framing does not mislead it. The recipe of the model "
         "that comes with the project.",
+        measured="B",
         changes=BEST,
     ),
 }

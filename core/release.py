@@ -1,7 +1,7 @@
 """One model from several folds: trained block by block, averaged, calibrated on films that no fold had seen, stored.
 
 Each fold's network judges the block of patients it was not trained on; what it says there sets the
-temperature and the threshold, and is what the card reports. The model itself is the mean of the folds'
+calibration and the threshold, and is what the card reports. The model itself is the mean of the folds'
 weights ("model soup", Wortsman et al. 2022), which begin alike and so end near each other.
 """
 
@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import log_loss
 
-from core import architectures, calibration, data, metrics, model_store, runs
+from core import architectures, calibration, data, evaluation, metrics, model_store, runs
 from core.data import card as data_card
 from core.data import splits
 from core.data.prepare import Prepared, prepare
 from core.errors import UserError
+from core.evaluation import EvaluationReport
 from core.metrics import Judged
 from core.model_store import StoredModel
 from core.prediction import Predictor
@@ -67,10 +69,11 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
     prepared = prepare(data.load(settings.data), settings.image_spec)
     unseen = gather(found, prepared)
     figures = cross_fitted(unseen, rule, target)
-    temperature = calibration.fit_temperature(unseen.labels, unseen.scores)
-    probabilities = calibration.calibrate(unseen.scores, temperature)
+    fitted = calibration.fit(unseen.labels, unseen.scores)
+    probabilities = calibration.calibrate(unseen.scores, fitted)
     point = calibration.operating_point(rule, target, unseen.labels, probabilities)
     judged = Judged(unseen.labels, probabilities, unseen.patients, point.threshold)
+    measured = metrics.measure(judged)
     parts = np.full(len(prepared.labels), splits.LEFT_OUT, dtype=object)
     parts[unseen.rows] = "train"
     description = data_card.describe(prepared, settings, parts)
@@ -86,12 +89,12 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
         "settings": own_settings,
         "best_epoch": settings.epochs,
         "data": description,
-        "calibration": {"method": "temperature", "temperature": temperature, "films": len(unseen.rows)},
+        "calibration": dataclasses.asdict(fitted) | {"films": len(unseen.rows)},
         "operating_point": dataclasses.asdict(point),
         "cross_validation": figures
         | {
             "folds": settings.folds,
-            "metrics": {key: dataclasses.asdict(value) for key, value in metrics.measure(judged).items()},
+            "metrics": {key: dataclasses.asdict(value) for key, value in measured.items()},
             "confusion": dataclasses.asdict(judged.confusion),
         },
         "looks": [NO_LOOKS],
@@ -104,10 +107,31 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
         "made_with": model_store.find(found[0].name).card["made_with"],
         "minutes": round(sum(_seconds(run) for run in found) / 60, 1),
     }
-    card["check"] = _answers(model, prepared, unseen, card)
+    card["check"] = _answers(model, prepared, unseen, probabilities, card)
+    if card["check"]["log_loss"] > card["check"]["log_loss_of_folds"]:
+        raise UserError(
+            "The folds' networks ended too far from each other: the mean of their weights answers worse than they do.",
+            fix="Let them begin with ImageNet weights or a model, or train with a lower learning rate.",
+        )
+
+    report = EvaluationReport(
+        model=name,
+        data=prepared.name,
+        synthetic=prepared.synthetic,
+        part="cross-validation",
+        films=len(unseen.rows),
+        patients=len(set(unseen.patients)),
+        seen_patients=0,
+        threshold=point.threshold,
+        rule=point.rule,
+        metrics=measured,
+        confusion=judged.confusion,
+        roc=metrics.roc(judged),
+    )
 
     def fill(folder: Path) -> None:
         model.save(folder / "model.keras")
+        evaluation.save(report, folder)
         _write_scores(folder / SCORES, unseen, probabilities, prepared)
         data_card.write(description, folder)
 
@@ -143,7 +167,7 @@ def gather(found: Sequence[Run], prepared: Prepared) -> Unseen:
 
 
 def cross_fitted(unseen: Unseen, rule: str, target: float) -> dict[str, Any]:
-    """Figures whose temperature and threshold were fitted on the other folds.
+    """Figures whose calibration and threshold were fitted on the other folds.
 
     calibration_error: expected calibration error over all films. by_fold: for each fold the threshold and
     what comes of it.
@@ -152,9 +176,9 @@ def cross_fitted(unseen: Unseen, rule: str, target: float) -> dict[str, Any]:
     for fold in np.unique(unseen.folds):
         here = unseen.folds == fold
         labels, scores = unseen.labels[~here], unseen.scores[~here]
-        temperature = calibration.fit_temperature(labels, scores)
-        point = calibration.operating_point(rule, target, labels, calibration.calibrate(scores, temperature))
-        probabilities[here] = calibration.calibrate(unseen.scores[here], temperature)
+        fitted = calibration.fit(labels, scores)
+        point = calibration.operating_point(rule, target, labels, calibration.calibrate(scores, fitted))
+        probabilities[here] = calibration.calibrate(unseen.scores[here], fitted)
         patients = [patient for patient, mine in zip(unseen.patients, here, strict=True) if mine]
         judged = Judged(unseen.labels[here], probabilities[here], patients, point.threshold)
         values = {name: metrics.METRICS[name](judged).value for name in metrics.METRICS}
@@ -200,16 +224,24 @@ def _seconds(run: Run) -> float:
     return status.updated - status.started
 
 
-def _answers(model: Any, prepared: Prepared, unseen: Unseen, card: dict[str, Any]) -> dict[str, Any]:
-    """What the model says of some films it was trained on: to recognise it by, not to judge it by."""
-    rows = np.sort(unseen.rows)[::CHECKED]
+def _answers(
+    model: Any, prepared: Prepared, unseen: Unseen, of_folds: np.ndarray, card: dict[str, Any]
+) -> dict[str, Any]:
+    """What the model says of some films it was trained on: to recognise it by, not to judge it by.
+
+    of_folds: probabilities of the folds' networks, each for films it was not trained on.
+    """
+    chosen = np.argsort(unseen.rows)[::CHECKED]
+    rows, labels = unseen.rows[chosen], unseen.labels[chosen]
     probabilities = Predictor("", card, model).probabilities(prepared.films[rows])
     called = probabilities >= card["operating_point"]["threshold"]
     return {
         "films": len(rows),
         "every": CHECKED,
         "mean_probability": float(probabilities.mean()),
-        "accuracy": float((called == prepared.labels[rows]).mean()),
+        "accuracy": float((called == labels).mean()),
+        "log_loss": float(log_loss(labels, probabilities, labels=[0, 1])),
+        "log_loss_of_folds": float(log_loss(labels, of_folds[chosen], labels=[0, 1])),
     }
 
 

@@ -271,7 +271,7 @@ def _write_card(
     model = keras.models.load_model(run.folder / "best.keras", compile=False)
     films = np.flatnonzero(parts == "validation")
     scores = model.predict(source.eval_batches(films, EVAL_BATCH), verbose=0)[:, 0]
-    temperature = calibration.fit_temperature(source.labels[films], scores)
+    calibrated = calibration.fit(source.labels[films], scores)
     settings = run.settings.to_json()
     del settings["data"]
     card = {
@@ -283,7 +283,7 @@ def _write_card(
         "settings": settings,
         "best_epoch": checkpoint.read(run.folder)["best_epoch"],
         "data": data_description,
-        "calibration": {"method": "temperature", "temperature": temperature, "films": len(films)},
+        "calibration": dataclasses.asdict(calibrated) | {"films": len(films)},
         "operating_point": dataclasses.asdict(calibration.EVEN_ODDS),
         "sha256": model_store.file_hash(run.folder / "best.keras"),
         "made_with": made_with,

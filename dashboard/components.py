@@ -100,7 +100,7 @@ def ensure_prepared(source: DataSet, spec: ImageSpec) -> Prepared | None:
             return None
     if not jobs.is_alive(folder):
         arguments = ["prepare", "--data", source.key, "--image-size", str(spec.size), "--framing", spec.framing]
-        arguments += ["--job", folder.name]
+        arguments += ["--equalise", spec.equalise, "--job", folder.name]
         jobs.launch(folder, arguments)
     follow(folder, "Preparing films: decoding each one once", "film")
     return None

@@ -132,9 +132,9 @@ def download_folder(key: str) -> Path:
     return _job_folder("download", key)
 
 
-def evaluation_folder(run: str, part: str) -> Path:
-    """Where the job that judges this run keeps its status."""
-    return _job_folder("evaluate", run, part)
+def evaluation_folder(model: str, data: str, part: str) -> Path:
+    """Where the job that judges this model or run keeps its status and, for a promoted model, its report."""
+    return _job_folder("evaluate", model, data, part)
 
 
 def _job_folder(kind: str, *what: object) -> Path:

@@ -90,6 +90,7 @@ def show_presets(source: DataSet) -> None:
                 chosen = origin is not None and (origin.kind, origin.name) == ("preset", name)
                 st.markdown(f"**{preset.title}**{' :blue-badge[:material/check: chosen]' if chosen else ''}")
                 st.markdown(preset.text)
+                st.caption(f"{preset.measured} A model of {architectures.megabytes(settings):,.0f} MB.")
                 st.space("stretch")
                 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
                     if st.button("Use these settings", key=f"preset_{name}", disabled=chosen):
@@ -132,7 +133,7 @@ def fields(source: DataSet) -> tuple[TrainSettings | None, UserError | None]:
     values: dict[str, Any] = {}
     with st.container(border=True):
         st.subheader("Training", icon=":material/model_training:")
-        grid(TRAINING, 3, values)
+        grid(TRAINING, 4, values)
     network = st.container(border=True)
     with network:
         st.subheader("Network", icon=":material/schema:")
@@ -194,7 +195,7 @@ def start_field() -> None:
     st.selectbox(
         field.metadata["label"],
         names,
-        format_func=lambda name: name or "nothing trained here",
+        format_func=lambda name: name or "no model",
         help=field.metadata["help"],
         key=key,
         persist_state="session",

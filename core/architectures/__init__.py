@@ -43,6 +43,11 @@ def copies_of_outputs(settings: TrainSettings) -> float | None:
     return getattr(ARCHITECTURES[settings.architecture], "COPIES_OF_OUTPUTS", None)
 
 
+def megabytes(settings: TrainSettings) -> float:
+    """Size of the settings' model on disk, in millions of bytes."""
+    return sum(layer.parameters for layer in layers_of(settings)) * 4 / 1e6
+
+
 def pace(settings: TrainSettings) -> float:
     """Operations a second that the settings' network trains with, as a share of what the default one does."""
     return getattr(ARCHITECTURES[settings.architecture], "PACE", 1.0)

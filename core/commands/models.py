@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import data, model_store, runs, workspace
+from core import data, jobs, model_store, runs, workspace
 from core.commands.output import DONE, USERS_FAULT, progress, show
 from core.errors import UserError
 
@@ -23,6 +23,9 @@ def evaluate(chosen: argparse.Namespace) -> None:
         own = stored.file.parent.parent == runs.runs_folder() and runs.get(stored.name).settings.data == source.key
         if own:
             evaluation.save(report, stored.file.parent)
+        elif chosen.job:
+            # The models folder may belong to somebody else: the page looks into the job.
+            evaluation.save(report, jobs.folder_for(chosen.job))
     values = report.to_json()
     found = values.pop("metrics") | values
     lines = [f"{report.films:,} films of {report.patients:,} patients, {report.part} part of {report.data}"]

@@ -1,18 +1,21 @@
 """How good is a model on films it never saw?"""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from core import evaluation, jobs, metrics, runs
+from core import evaluation, jobs, metrics, model_store, runs
 from core.evaluation import EvaluationReport
+from core.model_store import StoredModel
 from core.runs import Run
 from dashboard import charts, components, state
 
 PARTS = {
     "validation": "Validation: kept aside during training, used to choose the best epoch and to calibrate",
     "test": "Test: patients kept apart from every choice, for the final judgement",
+    "cross-validation": "Cross-validation: every film judged by the one network that was trained without its patient",
 }
 
 
@@ -61,8 +64,8 @@ def show(report: EvaluationReport) -> None:
         st.dataframe(pd.DataFrame(rows).T, alt="Figures with 95 % intervals")
 
 
-def judge(run: Run, part: str) -> None:
-    folder = state.evaluation_folder(run.name, part)
+def judge(name: str, data: str, part: str, folder: Path) -> None:
+    """Has the model judged on that part of the data set by a job in the folder, and shows how far it is."""
     status = jobs.status(folder)
     if jobs.is_alive(folder):
         components.follow(folder, "Judging", "film")
@@ -73,26 +76,60 @@ def judge(run: Run, part: str) -> None:
     st.info(text if part == "test" else "Not judged on this part yet.", icon=":material/lock:")
     if st.button(f"Evaluate on the {part} part", type="primary", icon=":material/fact_check:"):
         with components.explained():
-            jobs.launch(
-                folder,
-                ["evaluate", "--model", run.name, "--data", run.settings.data, "--split", part, "--job", folder.name],
-            )
+            command = ["evaluate", "--model", name, "--data", data, "--split", part, "--job", folder.name]
+            jobs.launch(folder, command)
             st.rerun()
 
 
-found = runs.with_model()
-if found:
-    run = components.pick_run(found, "evaluate_run")
+def pick_part(parts: list[str]) -> str:
     part = st.segmented_control(
-        "Part", list(PARTS), default="validation", format_func=str.capitalize, required=True, key="evaluate_part"
+        "Part", parts, default=parts[0], format_func=str.capitalize, required=True, key=f"evaluate_part_{parts[0]}"
     )
     st.caption(PARTS[part])
+    return part
+
+
+def show_run(found: list[Run]) -> None:
+    run = components.pick_run(found, "evaluate_run")
+    part = pick_part(["validation", "test"])
+    report = evaluation.stored(run.folder).get(part)
+    if report:
+        show(report)
+    else:
+        judge(run.name, run.settings.data, part, state.evaluation_folder(run.name, run.settings.data, part))
+
+
+def show_promoted(found: list[StoredModel]) -> None:
+    """A promoted model: what came with it, and what it says of the test part of the data set in the menu."""
+    names = [model.name for model in found]
+    name = st.selectbox("Model", names, key="evaluate_model", persist_state="session")
+    model = found[names.index(name)]
+    stored = evaluation.stored(model.file.parent)
+    source = components.chosen_data()
+    if not source:
+        return
+    part = pick_part([*(part for part in PARTS if part in stored and part != "test"), "test"])
+    # By its hash: another model may bear the name tomorrow.
+    folder = state.evaluation_folder(model.card["sha256"], source.key, part)
+    report = evaluation.stored(folder).get(part) or (stored.get(part) if part != "test" else None)
+    if report:
+        show(report)
+    else:
+        judge(name, source.key, part, folder)
+
+
+def pick_kind(kinds: list[str]) -> str:
+    if len(kinds) == 1:
+        return kinds[0]
+    return st.segmented_control("Which model", kinds, default=kinds[0], required=True, key="evaluate_kind")
+
+
+offered = {"Of a run": runs.with_model(), "Promoted": model_store.promoted()}
+kinds = [kind for kind, found in offered.items() if found]
+if kinds:
     with components.explained():
-        report = evaluation.stored(run.folder).get(part)
-        if report:
-            show(report)
-        else:
-            judge(run, part)
+        kind = pick_kind(kinds)
+        (show_run if kind == "Of a run" else show_promoted)(offered[kind])
 else:
     st.info("There is no trained model yet.", icon=":material/fact_check:")
     st.page_link("app_pages/train.py", label="Train one", icon=":material/model_training:")

@@ -4,26 +4,30 @@ import pytest
 from core.calibration import (
     EVEN_ODDS,
     RULES,
+    Calibration,
     calibrate,
     expected_calibration_error,
-    fit_temperature,
+    fit,
     operating_point,
 )
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_that_distorted_the_scores_is_found_again(temperature):
+@pytest.mark.parametrize(("temperature", "bias"), [(0.5, 0.0), (1.0, -1.0), (3.0, 0.7)])
+def test_what_distorted_the_scores_is_found_again(temperature, bias):
     random = np.random.default_rng(0)
     true_probability = random.beta(1, 1, 40_000)
     labels = (random.random(40_000) < true_probability).astype(int)
-    overconfident = calibrate(true_probability, 1 / temperature)
-    assert fit_temperature(labels, overconfident) == pytest.approx(temperature, rel=0.05)
-    assert np.allclose(calibrate(overconfident, temperature), true_probability, atol=0.005)
+    # The other way round: first the bias off, then the temperature.
+    distorted = calibrate(calibrate(true_probability, Calibration(1.0, -bias)), Calibration(1 / temperature))
+    found = fit(labels, distorted)
+    assert found.temperature == pytest.approx(temperature, rel=0.05)
+    assert found.bias == pytest.approx(bias, abs=0.05)
+    assert np.allclose(calibrate(distorted, found), true_probability, atol=0.01)
 
 
-def test_calibration_keeps_the_order_and_the_even_odds():
+def test_calibration_keeps_the_order_and_without_bias_the_even_odds():
     scores = np.linspace(0, 1, 101)
-    probabilities = calibrate(scores, 2.5)
+    probabilities = calibrate(scores, Calibration(2.5))
     assert (np.diff(probabilities) >= 0).all()
     assert probabilities[50] == pytest.approx(0.5)
 
@@ -31,8 +35,9 @@ def test_calibration_keeps_the_order_and_the_even_odds():
 def test_perfect_scores_on_few_films_do_not_become_certainty():
     labels = np.array([0] * 5 + [1] * 5)
     scores = np.where(labels == 1, 0.999, 0.001)
-    probabilities = calibrate(scores, fit_temperature(labels, scores))
+    probabilities = calibrate(scores, fit(labels, scores))
     assert probabilities[-1] == pytest.approx(6 / 7, abs=0.01)
+    assert probabilities[0] == pytest.approx(1 / 7, abs=0.01)
 
 
 def separated(films: int = 400, seed: int = 0):
@@ -94,5 +99,5 @@ def test_the_calibration_error_of_true_probabilities_is_small_and_of_bold_ones_i
     true_probability = random.beta(0.5, 0.5, 50_000)
     labels = (random.random(50_000) < true_probability).astype(int)
     assert expected_calibration_error(labels, true_probability) < 0.006
-    assert expected_calibration_error(labels, calibrate(true_probability, 0.3)) > 0.08
+    assert expected_calibration_error(labels, calibrate(true_probability, Calibration(0.3))) > 0.08
     assert expected_calibration_error(np.array([0, 1]), np.array([0.1, 0.9])) == pytest.approx(0.1)

@@ -10,17 +10,19 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from core import calibration, data, jobs, model_store, release, runs, training
+from core.calibration import Calibration
 from core.data.prepare import prepare
 from core.errors import UserError
 from core.settings import TrainSettings
 
+# From nothing, and so near each other only because they hardly move.
 SETTINGS = TrainSettings(
     data="phantoms:60",
     architecture="residual",
     epochs=6,
     batch_size=16,
     image_size=48,
-    learning_rate=0.003,
+    learning_rate=0.0003,
     precision="float32",
     options={"filters": [8, 16]},
 )
@@ -86,7 +88,10 @@ def test_the_stored_model_is_the_mean_of_the_folds_and_its_card_can_be_checked(h
     assert figures["roc_auc"]["value"] == pytest.approx(roc_auc_score(labels, scores))
     called = probabilities >= card["operating_point"]["threshold"]
     assert figures["accuracy"]["value"] == pytest.approx((called == labels).mean())
-    assert probabilities == pytest.approx(calibration.calibrate(scores, card["calibration"]["temperature"]), abs=1e-4)
+    assert probabilities == pytest.approx(
+        calibration.calibrate(scores, Calibration(card["calibration"]["temperature"], card["calibration"]["bias"])),
+        abs=1e-4,
+    )
     assert card["looks"] == [release.NO_LOOKS]
     assert model_store.find("mean").split.keys() == set(
         prepare(data.load(SETTINGS.data), SETTINGS.image_spec).table["patient"]
@@ -94,7 +99,7 @@ def test_the_stored_model_is_the_mean_of_the_folds_and_its_card_can_be_checked(h
 
 
 def test_what_is_said_of_a_fold_was_fitted_without_it():
-    """Labels of a fold turned round: its own temperature and threshold do not follow them."""
+    """Labels of a fold turned round: its own calibration and threshold do not follow them."""
     random = np.random.default_rng(0)
     labels, folds = np.arange(300) % 2, np.arange(300) % 3 + 1
     scores = 1 / (1 + np.exp(-random.normal(np.where(labels, 2, -2), 1)))
@@ -126,3 +131,16 @@ def test_runs_that_are_not_all_folds_of_one_training_are_refused(here):
     release.release(here, "taken", "youden", 0.95)
     with pytest.raises(UserError, match="named taken"):
         release.release(here, "taken", "youden", 0.95)
+
+
+def test_networks_that_have_no_mean_are_not_released(here, monkeypatch):
+    def scrambled(found):
+        model = keras.models.load_model(found[0].folder / "best.keras", compile=False)
+        for variable in model.weights:
+            variable.assign(np.random.default_rng(0).permutation(variable.numpy().ravel()).reshape(variable.shape) * 3)
+        return model
+
+    monkeypatch.setattr(release, "averaged", scrambled)
+    with pytest.raises(UserError, match="too far from each other"):
+        release.release(here, "scrambled", "middle", 0.95)
+    assert not (model_store.models_folder() / "scrambled").exists()

@@ -7,11 +7,12 @@ import zipfile
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import data, model_store, runs
+from core import data, jobs, model_store, runs
 from core.data import manifest
 from core.data import prepare as preparing
 from core.data.phantoms import load
 from core.images import ImageSpec
+from dashboard import state
 from dashboard.app_pages import PAGES
 from tests.conftest import PROJECT
 from tests.helpers import encode, film, wait_for, write_dicom, write_tree
@@ -228,6 +229,28 @@ def test_the_evaluate_page_shows_the_stored_report(with_run):
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["ROC AUC"] == f"{report.metrics['roc_auc'].value:.3f}"
     assert shown["Sensitivity"] == f"{report.metrics['sensitivity'].value:.3f}"
+
+
+def test_the_evaluate_page_shows_what_came_with_a_promoted_model_and_judges_it_on_the_test_part(with_run):
+    from core import evaluation
+
+    model = model_store.promote(with_run.name, "brought")
+    report = evaluation.stored(model.file.parent)["validation"]
+    app = open_page("evaluate")
+    app.session_state["data"] = with_run.settings.data
+    app.segmented_control(key="evaluate_kind").set_value("Promoted").run()
+    assert not app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["ROC AUC"] == f"{report.metrics['roc_auc'].value:.3f}"
+    app.segmented_control(key="evaluate_part_validation").set_value("test").run()
+    press(app, "Evaluate on the test part")
+    folder = state.evaluation_folder(model.card["sha256"], with_run.settings.data, "test")
+    wait_for(lambda: jobs.status(folder).state, lambda found: found == "finished", 90)
+    app.run()
+    assert not app.exception
+    judged = evaluation.stored(folder)["test"]
+    assert judged.part == "test"
+    assert f"{judged.films:,} films of {judged.patients:,} patients" in texts(app)
 
 
 def test_the_predict_page_answers_an_upload_like_the_library(with_run):

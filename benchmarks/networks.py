@@ -22,7 +22,7 @@ from core.prediction import Predictor
 from core.settings import TrainSettings
 
 BATCH, WARM_UP = 32, 2
-SIZES = {"simple_cnn": 150, "residual": 112, "efficientnet_lite": 208}
+SIZES = {"simple_cnn": 150, "residual": 112, "efficientnet_lite": 208, "densenet": 208}
 WAYS = (("float32", True), ("float32", False), ("bfloat16", True))
 
 

@@ -66,6 +66,7 @@ LEVELS = (
         "core.architectures.simple_cnn",
         "core.architectures.residual",
         "core.architectures.efficientnet_lite",
+        "core.architectures.densenet",
         "core.architectures",
         "core.architectures.cost",
         "core.starting",

@@ -13,12 +13,17 @@ holds each layer's output in memory.
 import dataclasses
 from typing import Any
 
-from core.architectures import efficientnet_lite, residual, simple_cnn
+from core.architectures import densenet, efficientnet_lite, residual, simple_cnn
 from core.architectures.cost import LayerCost
 from core.errors import UserError
 from core.settings import TrainSettings, from_values, parse
 
-ARCHITECTURES = {"simple_cnn": simple_cnn, "residual": residual, "efficientnet_lite": efficientnet_lite}
+ARCHITECTURES = {
+    "simple_cnn": simple_cnn,
+    "residual": residual,
+    "efficientnet_lite": efficientnet_lite,
+    "densenet": densenet,
+}
 
 
 def layers_of(settings: TrainSettings) -> list[LayerCost]:

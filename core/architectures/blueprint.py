@@ -40,7 +40,21 @@ class Ledger:
         side, weights = -(-x[0] // stride), kernel * kernel * x[2]
         return self._write(name, "DepthwiseConv2D", (side, side, x[2]), weights, weights * side * side)
 
-    def norm(self, x: Shape, name: str) -> Shape:
+    def pad(self, x: Shape, name: str, pixels: int) -> Shape:
+        return self._write(name, "ZeroPadding2D", (x[0] + 2 * pixels, x[1] + 2 * pixels, x[2]))
+
+    def padless_convolution(self, x: Shape, name: str, filters: int, kernel: int, stride: int) -> Shape:
+        side, weights = (x[0] - kernel) // stride + 1, kernel * kernel * x[2] * filters
+        return self._write(name, "Conv2D", (side, side, filters), weights, weights * side * side)
+
+    def largest(self, x: Shape, name: str, kernel: int, stride: int) -> Shape:
+        side = (x[0] - kernel) // stride + 1
+        return self._write(name, "MaxPooling2D", (side, side, x[2]))
+
+    def join(self, x: Shape, other: Shape, name: str) -> Shape:
+        return self._write(name, "Concatenate", (*x[:2], x[2] + other[2]))
+
+    def norm(self, x: Shape, name: str, epsilon: float = NORM_EPSILON) -> Shape:
         return self._write(name, "BatchNormalization", x, 4 * x[-1])
 
     def activation(self, x: Shape, name: str, kind: str) -> Shape:
@@ -52,8 +66,9 @@ class Ledger:
     def scale(self, x: Shape, factors: Shape, name: str) -> Shape:
         return self._write(name, "Multiply", x)
 
-    def halve(self, x: Shape, name: str) -> Shape:
-        return self._write(name, "AveragePooling2D", (-(-x[0] // 2), -(-x[1] // 2), x[2]))
+    def halve(self, x: Shape, name: str, padding: str = "same") -> Shape:
+        side = -(-x[0] // 2) if padding == "same" else x[0] // 2
+        return self._write(name, "AveragePooling2D", (side, side, x[2]))
 
     def mean(self, x: Shape, name: str, keep: bool = False) -> Shape:
         return self._write(name, "GlobalAveragePooling2D", (1, 1, x[2]) if keep else (x[2],))
@@ -96,8 +111,21 @@ class Builder:
         )
         return layer(x)
 
-    def norm(self, x: Any, name: str) -> "keras.KerasTensor":
-        return self.norm_kind(momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=name)(x)
+    def pad(self, x: Any, name: str, pixels: int) -> "keras.KerasTensor":
+        return self.layers.ZeroPadding2D(pixels, name=name)(x)
+
+    def padless_convolution(self, x: Any, name: str, filters: int, kernel: int, stride: int) -> "keras.KerasTensor":
+        layer = self.layers.Conv2D(filters, kernel, stride, use_bias=False, kernel_initializer="he_normal", name=name)
+        return layer(x)
+
+    def largest(self, x: Any, name: str, kernel: int, stride: int) -> "keras.KerasTensor":
+        return self.layers.MaxPooling2D(kernel, stride, name=name)(x)
+
+    def join(self, x: Any, other: Any, name: str) -> "keras.KerasTensor":
+        return self.layers.Concatenate(name=name)([x, other])
+
+    def norm(self, x: Any, name: str, epsilon: float = NORM_EPSILON) -> "keras.KerasTensor":
+        return self.norm_kind(momentum=NORM_MOMENTUM, epsilon=epsilon, name=name)(x)
 
     def activation(self, x: Any, name: str, kind: str) -> "keras.KerasTensor":
         return self.layers.Activation(kind, name=name)(x)
@@ -108,8 +136,8 @@ class Builder:
     def scale(self, x: Any, factors: Any, name: str) -> "keras.KerasTensor":
         return self.layers.Multiply(name=name)([x, factors])
 
-    def halve(self, x: Any, name: str) -> "keras.KerasTensor":
-        return self.layers.AveragePooling2D(2, padding="same", name=name)(x)
+    def halve(self, x: Any, name: str, padding: str = "same") -> "keras.KerasTensor":
+        return self.layers.AveragePooling2D(2, padding=padding, name=name)(x)
 
     def mean(self, x: Any, name: str, keep: bool = False) -> "keras.KerasTensor":
         return self.layers.GlobalAveragePooling2D(keepdims=keep, name=name)(x)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.architectures import ARCHITECTURES
+from core.errors import UserError
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -50,6 +51,39 @@ def test_efficientnet_begins_with_the_weights_that_its_provenance_names():
         assert weights.keys() - set(stored) == {"pneumonia/kernel", "pneumonia/bias"}
     kernel = random.get_layer("block5_look").get_weights()[0]
     assert not np.allclose(kernel, weights["block5_look/kernel"])
+
+
+def test_densenet_takes_the_weights_that_keras_has_and_is_the_same_network(monkeypatch):
+    """Keras's network with weights of chance stands for the downloaded one; on equal colours both see the same."""
+    import keras
+
+    from core.architectures import densenet
+
+    random = np.random.default_rng(0)
+    original = keras.applications.DenseNet121(include_top=False, weights=None, input_shape=(64, 64, 3))
+    for variable in original.weights:
+        if "variance" not in variable.path:
+            variable.assign(variable + 0.02 * random.standard_normal(variable.shape))
+    monkeypatch.setattr(densenet, "_original", lambda: original)
+    model = densenet.build(64, densenet.Options(weights="imagenet"))
+    films = random.integers(0, 256, (2, 64, 64, 1), dtype=np.uint8)
+    ours = keras.Model(model.input, model.get_layer("features").output)(films)
+    grey = (films.astype(np.float32) / 255 - densenet.MEAN) / densenet.DEVIATION
+    theirs = original(np.repeat(grey, 3, axis=3))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * np.abs(theirs).max())
+
+
+def test_densenet_says_so_where_there_is_no_network(monkeypatch):
+    import keras
+
+    from core.architectures import densenet
+
+    def unreachable(*arguments, **named):
+        raise Exception("URL fetch failure: no route to host")
+
+    monkeypatch.setattr(keras.applications, "DenseNet121", unreachable)
+    with pytest.raises(UserError, match="cannot be downloaded"):
+        densenet.build(64, densenet.Options(weights="imagenet"))
 
 
 def test_the_simple_network_is_layer_by_layer_the_one_asked_for():

@@ -17,6 +17,7 @@ OTHER_OPTIONS = {
         {"filters": (3, 7), "kernel_size": 7, "pool_size": 2, "dense_units": 11},
     ),
     "residual": ({"filters": (8, 16), "blocks": 2, "dropout": 0.0}, {"filters": (24,)}),
+    "densenet": ({"dropout": 0.0},),
     "efficientnet_lite": ({"weights": "random", "dropout": 0.0},),
 }
 CASES = [

@@ -34,8 +34,10 @@ def versions() -> dict[str, str]:
     with contextlib.suppress(OSError):
         for line in (workspace.PROJECT / "requirements.txt").read_text().splitlines():
             if name := re.match(r"[A-Za-z][\w.-]*", line):
-                with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                    found[name[0]] = importlib.metadata.version(name[0])
+                # TensorFlow comes as two packages, either of which serves.
+                for package in (name[0], f"{name[0]}-cpu"):
+                    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                        found.setdefault(name[0], importlib.metadata.version(package))
     return found
 
 

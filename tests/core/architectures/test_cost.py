@@ -1,6 +1,7 @@
 """What a network is said to cost is what it costs once it is built."""
 
 import dataclasses
+import functools
 
 import pytest
 
@@ -27,12 +28,19 @@ CASES = [
 ]
 
 
+@functools.lru_cache
+def layers_of_the_built(name, size, options):
+    """Building takes seconds, and several tests look at the same network."""
+    architecture = ARCHITECTURES[name]
+    return architecture.build(size, architecture.Options(**dict(options))).layers[1:]
+
+
 @pytest.mark.parametrize(("name", "size", "options"), CASES)
 def test_layers_foretells_every_layer_of_the_built_network(name, size, options):
     architecture = ARCHITECTURES[name]
+    built = layers_of_the_built(name, size, tuple(options.items()))
     options = architecture.Options(**options)
     options.check(size)
-    built = architecture.build(size, options).layers[1:]
     # Keras may list the two ways past each other of a residual block in another order.
     foretold = {row.name: (row.kind, row.shape, row.parameters) for row in architecture.layers(size, options)}
     assert foretold == {
@@ -43,9 +51,8 @@ def test_layers_foretells_every_layer_of_the_built_network(name, size, options):
 @pytest.mark.parametrize(("name", "size", "options"), CASES)
 def test_the_work_of_a_layer_is_two_operations_for_each_weight_and_place_it_is_used_at(name, size, options):
     architecture = ARCHITECTURES[name]
-    options = architecture.Options(**options)
-    rows = {row.name: row for row in architecture.layers(size, options)}
-    for layer in architecture.build(size, options).layers[1:]:
+    rows = {row.name: row for row in architecture.layers(size, architecture.Options(**options))}
+    for layer in layers_of_the_built(name, size, tuple(options.items())):
         places = layer.output.shape[1] * layer.output.shape[2] if len(layer.output.shape) == 4 else 1
         weights = layer.kernel.shape.num_elements() if hasattr(layer, "kernel") else 0
         assert rows[layer.name].mflop == pytest.approx(2 * weights * places / 1e6)

@@ -22,8 +22,6 @@ SMALLEST_MAP = 3
 # A filter that sees more than half of a map has hardly any place to look from.
 WIDEST_KERNEL = 0.5
 FEWEST_STEPS = 10
-# After so many steps a twentieth of the moving average is still the untrained network (0.99 ** 300 = 0.05).
-AVERAGED_STEPS = 300
 WIDE_INTERVAL = 0.05
 HIGH_RATES = {"adam": 0.005, "adamw": 0.005, "rmsprop": 0.005, "sgd": 0.5}
 LOW_RATES = {"adam": 1e-5, "adamw": 1e-5, "rmsprop": 1e-5, "sgd": 1e-3}
@@ -112,15 +110,6 @@ def _about_films(settings: TrainSettings, films: int) -> list[Advice]:
             Advice(
                 f"An epoch has only {settings.batches(training)} batches.",
                 "Use a smaller batch or more epochs, so that the weights move more often.",
-            )
-        )
-    steps = settings.epochs * settings.batches(training)
-    if settings.weight_averaging != "none" and steps < AVERAGED_STEPS:
-        found.append(
-            Advice(
-                f"The whole run has {steps} steps: averaged weights still hold much of the untrained network.",
-                "Switch weight averaging off, or use a smaller batch or more epochs.",
-                serious=True,
             )
         )
     if validation:

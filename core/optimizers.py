@@ -8,8 +8,9 @@ from keras import ops
 
 from core.settings import TrainSettings
 
-# Weights at the end of a moving average of so much memory are the mean of about the last 100 steps.
-AVERAGE_MOMENTUM = 0.99
+# A moving average with so much memory is the mean of about the last 100 steps; in a short run of its last fifth,
+# so that less than 1 % of it is the network as it was in the beginning.
+AVERAGE_MOMENTUM, MEMORIES_A_RUN = 0.99, 5
 
 
 class _TwoRates:
@@ -95,7 +96,7 @@ def make(settings: TrainSettings, steps_an_epoch: int) -> keras.optimizers.Optim
     return OPTIMIZERS[settings.optimizer](
         learning_rate=_rate(settings, steps_an_epoch),
         use_ema=averaged,
-        ema_momentum=AVERAGE_MOMENTUM,
+        ema_momentum=max(0.0, min(AVERAGE_MOMENTUM, 1 - MEMORIES_A_RUN / (settings.epochs * steps_an_epoch))),
     )
 
 

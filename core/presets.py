@@ -50,14 +50,16 @@ PRESETS = {
         title="Quick look",
         text="Small films and a small network: a minute or so for a few thousand films. Good for seeing whether "
         "everything works, not for the last word on accuracy.",
-        measured="Q",
+        measured="On patients kept aside 97 % of the films were called rightly. Of the normal ones 95 %, but 31 % once "
+        "they were framed 15 % nearer.",
         changes={"image_size": 64, "epochs": 3, "options": {"filters": (16, 32, 64), "dense_units": 64}},
     ),
     "mission": Preset(
         title="The mission's network",
         text="The simple network in full: three convolutions of 32, 64 and 128 filters and a dense layer of 512 "
         "units, on films of 150 × 150 pixels, for ten epochs.",
-        measured="M",
+        measured="On patients kept aside 97 % of the films were called rightly. Of the normal ones 96 %, but 35 % once "
+        "they were framed 15 % nearer.",
         changes={},
     ),
     "best": Preset(

@@ -161,7 +161,8 @@ class TrainSettings:
     weight_averaging: str = option(
         "none",
         "Weight averaging",
-        "“moving average” judges and keeps the mean of the weights over the last hundred steps or so, which is "
+        "“moving average” judges and keeps the mean of the weights over the last hundred steps, or the last fifth of a "
+        "short run, which is "
         "steadier than the last step's.",
         choices=AVERAGINGS,
     )

@@ -41,7 +41,6 @@ def test_memory_that_will_not_suffice_comes_first(monkeypatch):
         ({"batch_size": 256}, 1000, "An epoch has only 3 batches"),
         ({}, 200, "About 30 films will validate"),
         ({"options": {"kernel_size": 15}}, FILMS, "look through 15 × 15 points of a map that has only 27"),
-        ({"weight_averaging": "moving average", "epochs": 2}, FILMS, "The whole run has 220 steps"),
         ({"early_stopping": 3, "schedule": "cosine"}, FILMS, "before the cosine schedule"),
         ({"learning_rate": 0.01}, FILMS, "high for adam"),
         ({"learning_rate": 1e-6}, FILMS, "low for adam"),

@@ -171,6 +171,16 @@ def test_the_learning_rate_follows_its_schedule(small_run):
     assert runs.read_table(small_run.folder / "metrics.csv")["learning_rate"] == pytest.approx([0.001] * 4)
 
 
+@pytest.mark.parametrize("epochs", [1, 3, 200])
+def test_of_averaged_weights_less_than_a_hundredth_is_the_beginning(epochs):
+    from core import optimizers
+
+    settings = dataclasses.replace(SMALL, weight_averaging="moving average", epochs=epochs)
+    momentum = optimizers.make(settings, 10).ema_momentum
+    assert momentum ** (10 * epochs) < 0.01
+    assert momentum <= 0.99
+
+
 def test_early_stopping_ends_the_run_and_a_resume_does_not_go_on():
     run = trained(dataclasses.replace(SMALL, epochs=60, early_stopping=1, learning_rate=1e-7))
     epochs = len(runs.read_table(run.folder / "metrics.csv")["epoch"])

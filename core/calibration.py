@@ -81,7 +81,7 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) ->
 def operating_point(rule: str, target: float, labels: np.ndarray, probabilities: np.ndarray) -> OperatingPoint:
     """The threshold that a rule in RULES finds on films the network was not trained on.
 
-    target: the sensitivity or the cost ratio that the rule asks for. labels: (n,) of 0 and 1.
+    target: the sensitivity, specificity or cost ratio that the rule asks for. labels: (n,) of 0 and 1.
     probabilities: (n,) calibrated.
     """
     return RULES[rule](labels, probabilities, target)
@@ -101,6 +101,14 @@ def _sensitivity(labels: np.ndarray, probabilities: np.ndarray, target: float) -
     candidates, sensitivity, _ = _rates(labels, probabilities)
     threshold = candidates[sensitivity >= target].max()
     return OperatingPoint(float(threshold), f"sensitivity of at least {target:g}, and the highest specificity there")
+
+
+def _specificity(labels: np.ndarray, probabilities: np.ndarray, target: float) -> OperatingPoint:
+    candidates, _, specificity = _rates(labels, probabilities)
+    # Above the highest normal film nothing more is gained.
+    good = candidates[specificity >= target]
+    threshold = good.min() if len(good) else candidates.max()
+    return OperatingPoint(float(threshold), f"specificity of at least {target:g}, and the highest sensitivity there")
 
 
 def _cost(labels: np.ndarray, probabilities: np.ndarray, target: float) -> OperatingPoint:
@@ -130,4 +138,11 @@ def _rates(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, n
     return candidates, sensitivity, specificity
 
 
-RULES = {"even odds": _even_odds, "youden": _youden, "sensitivity": _sensitivity, "cost": _cost, "middle": _gap}
+RULES = {
+    "even odds": _even_odds,
+    "youden": _youden,
+    "sensitivity": _sensitivity,
+    "specificity": _specificity,
+    "cost": _cost,
+    "middle": _gap,
+}

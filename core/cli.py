@@ -110,7 +110,7 @@ def _parser() -> Parser:
     sub.add_argument("--name", required=True, help="the model's name")
     sub.add_argument("--folds", type=int, default=3, help="blocks of patients, each left out once (default: 3)")
     sub.add_argument("--rule", choices=list(RULES), default="middle", help="how the threshold is found")
-    sub.add_argument("--target", type=float, default=0.95, help="the sensitivity or cost ratio that the rule asks for")
+    sub.add_argument("--target", type=float, default=0.95, help="what the rule asks for: a rate or a cost ratio")
     sub.add_argument("--architecture", help=f"one of: {', '.join(ARCHITECTURES)}")
     sub.add_argument("--epochs", type=int, help="how many times the network sees every film")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting")

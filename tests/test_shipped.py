@@ -67,14 +67,14 @@ def test_the_figures_of_the_card_follow_from_the_scores_beside_it():
         (*map(str, rows),),
     )
     rule = next(name for name, words in RULES.items() if words in card["operating_point"]["rule"])
-    again = release.cross_fitted(unseen, rule, 0.95)
+    again = release.cross_fitted(unseen, rule, 0.98)
     assert again["calibration_error"] == pytest.approx(card["cross_validation"]["calibration_error"], abs=1e-4)
     for before, now in zip(card["cross_validation"]["by_fold"], again["by_fold"], strict=True):
         assert now["threshold"] == pytest.approx(before["threshold"], abs=1e-3)
         assert now["roc_auc"] == pytest.approx(before["roc_auc"], abs=1e-5)
 
 
-RULES = {"middle": "the middle of the gap", "youden": "Youden", "sensitivity": "sensitivity of at least"}
+RULES = {"middle": "the middle of the gap", "youden": "Youden", "specificity": "specificity of at least"}
 
 
 def test_the_model_of_real_films_answers_as_its_card_says(real_films):

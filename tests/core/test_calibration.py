@@ -75,6 +75,15 @@ def test_a_wanted_sensitivity_is_reached_and_no_specificity_given_away(target):
     assert rates(labels, probabilities, above)[0] < target
 
 
+@pytest.mark.parametrize("target", [0.8, 0.95, 1.0])
+def test_a_wanted_specificity_is_reached_and_no_sensitivity_given_away(target):
+    labels, probabilities = separated()
+    threshold = operating_point("specificity", target, labels, probabilities).threshold
+    assert rates(labels, probabilities, threshold)[1] >= target
+    below = probabilities[probabilities < threshold].max()
+    assert rates(labels, probabilities, below)[1] < target
+
+
 def test_a_miss_that_costs_nine_false_alarms_calls_for_a_tenth():
     labels, probabilities = separated()
     assert operating_point("cost", 9, labels, probabilities).threshold == pytest.approx(0.1)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import gc
 
+import keras
 import pytest
 
 from core import architectures
@@ -26,6 +28,15 @@ CASES = [
     for name in ARCHITECTURES
     for size, options in ((64, {}), (150, {}), *((101, options) for options in OTHER_OPTIONS.get(name, ())))
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_afterwards():
+    """A dozen networks kept alive would slow down every later test: the garbage collector looks at all of them."""
+    yield
+    layers_of_the_built.cache_clear()
+    keras.backend.clear_session()
+    gc.collect()
 
 
 @functools.lru_cache

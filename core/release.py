@@ -253,7 +253,8 @@ def _write_scores(path: Path, unseen: Unseen, probabilities: np.ndarray, prepare
         table.writerow(["film", "fold", "label", "score", "probability"])
         for place in order:
             digest = prepared.table["sha256"][unseen.rows[place]][:16]
-            values = f"{unseen.scores[place]:.6g}", f"{probabilities[place]:.6g}"
+            # With every digit: the threshold may be the very probability of a film.
+            values = f"{unseen.scores[place]:.9g}", f"{probabilities[place]:.17g}"
             table.writerow([digest, unseen.folds[place], unseen.labels[place], *values])
 
 

@@ -53,7 +53,8 @@ def test_the_figures_of_the_card_follow_from_the_scores_beside_it():
         np.array([float(row[column]) for row in rows]) for column in ("label", "score", "probability")
     )
     assert len({row["film"] for row in rows}) <= len(rows) == card["data"]["films"]["train"]
-    called = probabilities >= card["operating_point"]["threshold"]
+    # The threshold is the probability of one of these films, which are written with six digits.
+    called = probabilities >= card["operating_point"]["threshold"] * (1 - 1e-5)
     figures = {key: value["value"] for key, value in card["cross_validation"]["metrics"].items()}
     assert figures["roc_auc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-5)
     assert figures["accuracy"] == pytest.approx((called == labels).mean())

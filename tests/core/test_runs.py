@@ -111,15 +111,16 @@ def test_a_run_that_cannot_train_fails_with_a_sentence_and_a_next_step():
 
 
 def test_weights_that_run_away_end_the_run_with_a_next_step(monkeypatch):
-    from core import training
+    from core import optimizers, training
 
-    compiled = training._compile
+    make = optimizers.make
 
-    def compile_badly(model, *others):
-        compiled(model, *others)
-        model.optimizer.learning_rate = float("nan")
+    def make_badly(*arguments):
+        optimizer = make(*arguments)
+        optimizer.learning_rate = float("nan")
+        return optimizer
 
-    monkeypatch.setattr(training, "_compile", compile_badly)
+    monkeypatch.setattr(optimizers, "make", make_badly)
     with pytest.raises(UserError, match="run away") as caught:
         training.train(runs.create(SMALL))
     assert "learning rate" in caught.value.fix

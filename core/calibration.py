@@ -3,9 +3,8 @@
 import dataclasses
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, logit
 
+# SciPy is imported where it is called: every command and worker reads this file as it starts.
 TEMPERATURES = (0.05, 20.0)
 LARGEST_BIAS = 10.0
 # A score of exactly 0 or 1 has no logit.
@@ -44,6 +43,8 @@ def fit(labels: np.ndarray, scores: np.ndarray) -> Calibration:
     labels: (n,) of 0 and 1. scores: (n,) in [0, 1]. The targets are drawn in a little from 0 and 1, as Platt
     has it, so that a perfect score on few films does not become certainty.
     """
+    from scipy.optimize import minimize
+
     positives, negatives = int(labels.sum()), int((1 - labels).sum())
     targets = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     logits = _logits(scores)
@@ -59,10 +60,18 @@ def fit(labels: np.ndarray, scores: np.ndarray) -> Calibration:
 
 def calibrate(scores: np.ndarray, calibration: Calibration) -> np.ndarray:
     """Scores in [0, 1] to calibrated probabilities in [0, 1]; their order stays."""
-    return expit(_logits(scores) / calibration.temperature + calibration.bias)
+    return _shares(_logits(scores) / calibration.temperature + calibration.bias)
+
+
+def _shares(logits: np.ndarray) -> np.ndarray:
+    from scipy.special import expit
+
+    return expit(logits)
 
 
 def _logits(scores: np.ndarray) -> np.ndarray:
+    from scipy.special import logit
+
     return logit(np.clip(np.asarray(scores, dtype=float), SMALLEST_SCORE, 1 - SMALLEST_SCORE))
 
 
@@ -122,7 +131,7 @@ def _gap(labels: np.ndarray, probabilities: np.ndarray, target: float) -> Operat
     good = np.flatnonzero(index >= index.max() - GAP_TOLERANCE)
     # A threshold serves as well anywhere down to the next lower probability.
     ends = _logits(candidates[[max(good[0] - 1, 0), good[-1]]])
-    threshold = expit(ends.mean())
+    threshold = _shares(ends.mean())
     return OperatingPoint(
         float(threshold),
         f"the middle of the gap: of all thresholds within {GAP_TOLERANCE:g} of the highest sensitivity + specificity",

@@ -8,14 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from core import data, metrics, workspace
+from core import data, metrics, model_store, workspace
 from core.data import splits
-from core.data.prepare import Progress, prepare
+from core.data.prepare import Prepared, Progress, prepare
 from core.data.sample import CLASS_NAMES
 from core.errors import UserError
 from core.metrics import Confusion, Interval, Judged, RocCurve
 from core.prediction import BATCH, Predictor
-from core.settings import TrainSettings
 
 PARTS = ("test", "validation", "all")
 
@@ -66,8 +65,7 @@ def evaluate(
     films in all. Raises UserError if the part lacks a class.
     """
     prepared = prepare(data.load(data_key), predictor.spec)
-    settings = TrainSettings.from_json(predictor.card["settings"] | {"data": data_key})
-    parts = splits.split_as(prepared.table, settings, split)
+    parts = splits.split_as(prepared.table, model_store.settings_of(predictor.card, data_key), split)
     known = np.array([split.get(patient, "") for patient in prepared.table["patient"]])
     # Another folder may call films a test part whose patients this model was trained on.
     wanted = ~np.asarray(prepared.table["excluded"]) if part == "all" else (parts == part) & (known != "train")
@@ -85,16 +83,24 @@ def evaluate(
         progress(min(begin + BATCH, len(chosen)), len(chosen))
     patients = [prepared.table["patient"][film] for film in chosen]
     judged = Judged(labels, scores, patients, predictor.threshold)
+    seen = sum(split.get(patient) == "train" for patient in set(patients))
+    return report_of(predictor.name, prepared, part, judged, predictor.card["operating_point"]["rule"], seen)
+
+
+def report_of(
+    model: str, prepared: Prepared, part: str, judged: Judged, rule: str, seen_patients: int = 0
+) -> EvaluationReport:
+    """The report of a model's answers to films of a prepared set. rule: that of the threshold."""
     return EvaluationReport(
-        model=predictor.name,
+        model=model,
         data=prepared.name,
         synthetic=prepared.synthetic,
         part=part,
-        films=len(chosen),
-        patients=len(set(patients)),
-        seen_patients=sum(split.get(patient) == "train" for patient in set(patients)),
-        threshold=predictor.threshold,
-        rule=predictor.card["operating_point"]["rule"],
+        films=len(judged.labels),
+        patients=len(set(judged.patients)),
+        seen_patients=seen_patients,
+        threshold=judged.threshold,
+        rule=rule,
         metrics=metrics.measure(judged),
         confusion=judged.confusion,
         roc=metrics.roc(judged),

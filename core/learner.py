@@ -84,6 +84,8 @@ class Learner:
         self.settings = settings
         keras.utils.set_random_seed(settings.seed)
         module, options = ARCHITECTURES[settings.architecture], architectures.options_of(settings)
+        if settings.start:
+            options = architectures.bare(options)
         build = getattr(module, "build_for_training", module.build)
 
         def built() -> tuple[keras.Model, keras.Model]:
@@ -118,7 +120,8 @@ class Learner:
         loaded; a head for subtypes would answer what nobody asked.
         """
         settings = self.settings
-        stored = ARCHITECTURES[settings.architecture].build(settings.image_size, architectures.options_of(settings))
+        options = architectures.bare(architectures.options_of(settings))
+        stored = ARCHITECTURES[settings.architecture].build(settings.image_size, options)
         # A snapshot begins with all of the model's variables, seeds of random layers among them.
         order = {id(variable): place for place, variable in enumerate(self.model.variables)}
         places = [order[id(weight)] for weight in self.base.weights]
@@ -140,7 +143,7 @@ def _with_head(base: keras.Model, subtypes: int) -> keras.Model:
 
 
 def _features(base: keras.Model) -> list[keras.Variable]:
-    """What there is to learn up to the last feature map, and in what belongs to it."""
+    """What there is to learn up to the last feature map."""
     names = [layer.name for layer in base.layers]
     last = names.index("features")
     return [variable for layer in base.layers[: last + 1] for variable in layer.trainable_variables]

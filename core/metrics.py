@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import binomtest
 
-# scikit-learn is imported where it is called: the audit needs its intervals from here, and not the 0.6 s.
+# scikit-learn and SciPy are imported where they are called: every command and worker reads this file as it starts.
 RESAMPLES = 2000
 
 
@@ -64,6 +63,8 @@ def wilson(hits: int, of: int) -> Interval:
     """A proportion with its Wilson score interval (Wilson 1927)."""
     if of == 0:
         return Interval(math.nan, math.nan, math.nan)
+    from scipy.stats import binomtest
+
     bounds = binomtest(hits, of).proportion_ci(0.95, method="wilson")
     return Interval(hits / of, float(bounds.low), float(bounds.high))
 

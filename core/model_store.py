@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from core import runs, workspace
+from core.calibration import Calibration, OperatingPoint
 from core.data.card import FILES as DATA_CARD_FILES
 from core.errors import UserError
+from core.settings import TrainSettings
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 CARD_FIELDS = {
@@ -88,6 +90,38 @@ def _read_card(path: Path) -> dict[str, Any] | None:
     """The card, or None where there is none or something in it is missing."""
     card = workspace.read_json(path)
     return card if isinstance(card, dict) and card.keys() >= CARD_FIELDS else None
+
+
+def settings_of(card: dict[str, Any], data: str) -> TrainSettings:
+    """The settings a model was trained with, for that data set; a card names no place on a machine."""
+    return TrainSettings.from_json(card["settings"] | {"data": data})
+
+
+def new_card(
+    settings: TrainSettings,
+    parameters: int,
+    best_epoch: int,
+    data: dict[str, Any],
+    calibration: Calibration,
+    films: int,
+    operating_point: OperatingPoint,
+    made_with: dict[str, Any],
+) -> dict[str, Any]:
+    """What every model's card says. films: how many it was calibrated on. data: the data card."""
+    values = settings.to_json()
+    del values["data"]
+    return {
+        "created": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
+        "architecture": settings.architecture,
+        "parameters": parameters,
+        "image_spec": data["image_spec"],
+        "settings": values,
+        "best_epoch": best_epoch,
+        "data": data,
+        "calibration": dataclasses.asdict(calibration) | {"films": films},
+        "operating_point": dataclasses.asdict(operating_point),
+        "made_with": made_with,
+    }
 
 
 def check_name(name: str) -> None:

@@ -7,7 +7,6 @@ weights ("model soup", Wortsman et al. 2022), which begin alike and so end near 
 
 import csv
 import dataclasses
-import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from core.data import card as data_card
 from core.data import splits
 from core.data.prepare import Prepared, prepare
 from core.errors import UserError
-from core.evaluation import EvaluationReport
 from core.metrics import Judged
 from core.model_store import StoredModel
 from core.prediction import Predictor
@@ -62,49 +60,42 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
     """Stores models/NAME from the runs of all folds.
 
     rule, target: see calibration.operating_point. Raises UserError if the runs are not the folds of one
-    settings, or the name is taken or odd.
+    settings, if their mean answers worse than they do, or if the name is taken or odd.
     """
     model_store.check_name(name)
     settings = _common(found)
     prepared = prepare(data.load(settings.data), settings.image_spec)
     unseen = gather(found, prepared)
-    figures = cross_fitted(unseen, rule, target)
     fitted = calibration.fit(unseen.labels, unseen.scores)
     probabilities = calibration.calibrate(unseen.scores, fitted)
     point = calibration.operating_point(rule, target, unseen.labels, probabilities)
     judged = Judged(unseen.labels, probabilities, unseen.patients, point.threshold)
-    measured = metrics.measure(judged)
+    report = evaluation.report_of(name, prepared, "cross-validation", judged, point.rule)
     parts = np.full(len(prepared.labels), splits.LEFT_OUT, dtype=object)
     parts[unseen.rows] = "train"
     description = data_card.describe(prepared, settings, parts)
-    model = averaged(found)
-    # Of other data sets it has seen nothing: there, a test part is drawn as for any model.
-    own_settings = dataclasses.replace(settings, folds=0, fold=1).to_json()
-    del own_settings["data"]
-    card = {
-        "created": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
-        "architecture": settings.architecture,
-        "parameters": model.count_params(),
-        "image_spec": description["image_spec"],
-        "settings": own_settings,
-        "best_epoch": settings.epochs,
-        "data": description,
-        "calibration": dataclasses.asdict(fitted) | {"films": len(unseen.rows)},
-        "operating_point": dataclasses.asdict(point),
-        "cross_validation": figures
-        | {
-            "folds": settings.folds,
-            "metrics": {key: dataclasses.asdict(value) for key, value in measured.items()},
-            "confusion": dataclasses.asdict(judged.confusion),
-        },
+    model, stored = averaged(found), [model_store.find(run.name) for run in found]
+    card = model_store.new_card(
+        # Of other data sets it has seen nothing: there, a test part is drawn as for any model.
+        dataclasses.replace(settings, folds=0, fold=1),
+        model.count_params(),
+        settings.epochs,
+        description,
+        fitted,
+        len(unseen.rows),
+        point,
+        stored[0].card["made_with"],
+    )
+    figures = {key: report.to_json()[key] for key in ("metrics", "confusion")}
+    card |= {
+        "cross_validation": cross_fitted(unseen, rule, target) | figures | {"folds": settings.folds},
         "looks": [NO_LOOKS],
         "limits": _limits(prepared),
         "attribution": _attribution(prepared, settings),
         "made_from": [
-            {"run": run.name, "fold": run.settings.fold, "sha256": model_store.find(run.name).card["sha256"]}
-            for run in found
+            {"run": run.name, "fold": run.settings.fold, "sha256": of_fold.card["sha256"]}
+            for run, of_fold in zip(found, stored, strict=True)
         ],
-        "made_with": model_store.find(found[0].name).card["made_with"],
         "minutes": round(sum(_seconds(run) for run in found) / 60, 1),
     }
     card["check"] = _answers(model, prepared, unseen, probabilities, card)
@@ -114,29 +105,13 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
             fix="Let them begin with ImageNet weights or a model, or train with a lower learning rate.",
         )
 
-    report = EvaluationReport(
-        model=name,
-        data=prepared.name,
-        synthetic=prepared.synthetic,
-        part="cross-validation",
-        films=len(unseen.rows),
-        patients=len(set(unseen.patients)),
-        seen_patients=0,
-        threshold=point.threshold,
-        rule=point.rule,
-        metrics=measured,
-        confusion=judged.confusion,
-        roc=metrics.roc(judged),
-    )
-
     def fill(folder: Path) -> None:
         model.save(folder / "model.keras")
         evaluation.save(report, folder)
         _write_scores(folder / SCORES, unseen, probabilities, prepared)
         data_card.write(description, folder)
 
-    drawn = splits.by_patient(prepared.table, parts)
-    return model_store.store(name, card, drawn, fill)
+    return model_store.store(name, card, splits.by_patient(prepared.table, parts), fill)
 
 
 def _common(found: Sequence[Run]) -> TrainSettings:
@@ -181,7 +156,7 @@ def cross_fitted(unseen: Unseen, rule: str, target: float) -> dict[str, Any]:
         probabilities[here] = calibration.calibrate(unseen.scores[here], fitted)
         patients = [patient for patient, mine in zip(unseen.patients, here, strict=True) if mine]
         judged = Judged(unseen.labels[here], probabilities[here], patients, point.threshold)
-        values = {name: metrics.METRICS[name](judged).value for name in metrics.METRICS}
+        values = {name: figure.value for name, figure in metrics.measure(judged).items()}
         by_fold.append({"fold": int(fold), "films": int(here.sum()), "threshold": point.threshold} | values)
     error = calibration.expected_calibration_error(unseen.labels, probabilities)
     return {"calibration_error": error, "by_fold": by_fold}

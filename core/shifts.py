@@ -29,12 +29,10 @@ def _nearer(share: float) -> Shift:
     return shift
 
 
-def _coarser(share: float) -> Shift:
-    def shift(film: np.ndarray) -> np.ndarray:
-        side = max(8, round(len(film) * share))
-        return cv2.resize(cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA), film.shape[::-1])
-
-    return shift
+def coarsened(film: np.ndarray, share: float) -> np.ndarray:
+    """Shrunk to that share of its side and enlarged again: without its fine detail."""
+    side = max(8, round(len(film) * share))
+    return cv2.resize(cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA), film.shape[::-1])
 
 
 def _sharper(amount: float) -> Shift:
@@ -65,7 +63,7 @@ SHIFTS: dict[str, Shift] = {
     "nearer": _nearer(0.15),
     "farther": _nearer(-0.15),
     "wider": _wider(1.2),
-    "coarser": _coarser(0.4),
+    "coarser": lambda film: coarsened(film, 0.4),
     "sharper": _sharper(1.5),
 }
 

@@ -30,7 +30,7 @@ FINE_TUNING = {
 
 def fine_tuning(model: StoredModel, data: str) -> TrainSettings:
     """Settings that go on from the model with films of that data set: its head first, then gently all of it."""
-    own = TrainSettings.from_json(model.card["settings"] | {"data": data})
+    own = model_store.settings_of(model.card, data)
     return dataclasses.replace(own, start=model.name, **FINE_TUNING)
 
 
@@ -39,7 +39,7 @@ def check(settings: TrainSettings) -> None:
     if not settings.start:
         return
     card = model_store.find(settings.start).card
-    own = TrainSettings.from_json(card["settings"] | {"data": settings.data})
+    own = model_store.settings_of(card, settings.data)
     if own.architecture != settings.architecture or _weights(own) != _weights(settings):
         raise UserError(
             f"Model {settings.start} is another network than the one that these settings describe.",

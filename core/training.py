@@ -1,8 +1,6 @@
 """Trains one run: from its settings to a model with a card, live on disk all the way."""
 
 import csv
-import dataclasses
-import datetime
 import os
 from pathlib import Path
 from typing import Any
@@ -272,20 +270,15 @@ def _write_card(
     films = np.flatnonzero(parts == "validation")
     scores = model.predict(source.eval_batches(films, EVAL_BATCH), verbose=0)[:, 0]
     calibrated = calibration.fit(source.labels[films], scores)
-    settings = run.settings.to_json()
-    del settings["data"]
-    card = {
-        "name": run.name,
-        "created": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
-        "architecture": run.settings.architecture,
-        "parameters": model.count_params(),
-        "image_spec": data_description["image_spec"],
-        "settings": settings,
-        "best_epoch": checkpoint.read(run.folder)["best_epoch"],
-        "data": data_description,
-        "calibration": dataclasses.asdict(calibrated) | {"films": len(films)},
-        "operating_point": dataclasses.asdict(calibration.EVEN_ODDS),
-        "sha256": model_store.file_hash(run.folder / "best.keras"),
-        "made_with": made_with,
-    }
+    card = model_store.new_card(
+        run.settings,
+        model.count_params(),
+        checkpoint.read(run.folder)["best_epoch"],
+        data_description,
+        calibrated,
+        len(films),
+        calibration.EVEN_ODDS,
+        made_with,
+    )
+    card |= {"name": run.name, "sha256": model_store.file_hash(run.folder / "best.keras")}
     workspace.write_json(run.folder / "card.json", card)

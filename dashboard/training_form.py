@@ -204,7 +204,7 @@ def start_field() -> None:
 
 
 def fill_in_from_model() -> None:
-    """Settings that go on from the model chosen; or the default preset where none is."""
+    """Settings that go on from the model chosen; where none is, the form stays as it is."""
     name = state.value(f"{PREFIX}_start")
     if name:
         with components.explained():

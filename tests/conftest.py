@@ -15,6 +15,14 @@ def workspace(tmp_path, monkeypatch):
     return tmp_path / "workspace"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_step_back():
+    """A worker gives way to the dashboard; the tests' own process must not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.jobs.lower_priority", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_films() -> Path:
     """The folder that CHEST_XRAY_DATA names; tests on real films are skipped where it is not set."""

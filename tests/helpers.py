@@ -39,6 +39,15 @@ def write_tree(root: Path, films: dict[str, int], patients: int = 1000) -> Path:
     return root
 
 
+def trained_here(settings):
+    """A run trained by this process, without a worker."""
+    from core import runs, training
+
+    run = runs.create(settings)
+    training.train(run)
+    return run
+
+
 def wait_until_ended(run, seconds: float = 120) -> jobs.Status:
     """The run's status once it had its turn and its worker is gone."""
     return wait_for(lambda: run.status, lambda status: status.state not in (jobs.QUEUED, *jobs.OPEN_STATES), seconds)

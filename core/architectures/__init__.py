@@ -69,6 +69,11 @@ def options_of(settings: TrainSettings) -> Any:
     return options
 
 
+def bare(options: Any) -> Any:
+    """The same network for weights that come from elsewhere: nothing is loaded, or downloaded, to be overwritten."""
+    return dataclasses.replace(options, weights="random") if hasattr(options, "weights") else options
+
+
 def parsed(architecture: str, texts: dict[str, Any]) -> dict[str, Any]:
     """Options as entered, with lists of numbers given as text turned into numbers. Raises UserError."""
     fields = {field.name: field for field in dataclasses.fields(ARCHITECTURES[architecture].Options)}

@@ -4,15 +4,72 @@ A description calls the same methods of either, in order, and hands on what they
 ledger, Keras tensors with the builder. So what the Train page lists is what is built.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from core.architectures.cost import LayerCost
+from core.errors import UserError
+from core.settings import option
 
 if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, ...]
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.9
+
+
+def dropout_option() -> Any:
+    """The field for how much of the last features is switched off."""
+    return option(
+        0.2,
+        "Dropout",
+        "Share of the last features switched off at each step, against learning by heart.",
+        low=0.0,
+        high=0.9,
+    )
+
+
+def weights_option(default: str, help: str) -> Any:
+    """The field for the weights to begin with."""
+    return option(default, "Weights to begin with", help, choices=("imagenet", "random"))
+
+
+def check_size(image_size: int, smallest: int, title: str) -> None:
+    """Raises UserError if nothing is left of a film at the end of the network."""
+    if image_size < smallest:
+        raise UserError(
+            f"Nothing is left of a film of {image_size} pixels at the end of {title}.",
+            fix=f"Use images of at least {smallest} pixels.",
+        )
+
+
+def readings(
+    describe: Callable[..., tuple[Any, Any]], name: str, begin: Callable[..., None] | None = None
+) -> tuple[Callable, Callable, Callable]:
+    """An architecture's `layers`, `build` and `build_for_training`, from its description.
+
+    describe: called with a Ledger or a Builder, the image size and the options; returns film and answer.
+    begin: called with a network that was built and its options, sets the weights it begins with.
+    """
+
+    def layers(image_size: int, options: Any) -> list[LayerCost]:
+        ledger = Ledger()
+        describe(ledger, image_size, options)
+        return ledger.rows
+
+    def built(builder: "Builder", image_size: int, options: Any) -> "keras.Model":
+        import keras
+
+        model = keras.Model(*describe(builder, image_size, options), name=name)
+        if begin:
+            begin(model, options)
+        return model
+
+    return (
+        layers,
+        lambda image_size, options: built(Builder(), image_size, options),
+        lambda image_size, options: built(Builder(training=True), image_size, options),
+    )
 
 
 class Ledger:

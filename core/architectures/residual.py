@@ -7,13 +7,12 @@ Where a block halves the map, the way past it averages before it projects, so th
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from core.architectures.blueprint import Builder, Ledger
-from core.architectures.cost import LayerCost
+from core.architectures.blueprint import Builder, Ledger, dropout_option, readings
 from core.errors import UserError
 from core.settings import check, option
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 TITLE = "Small residual network"
 SQUEEZE = 8
@@ -33,13 +32,7 @@ class Options:
         high=512,
     )
     blocks: int = option(1, "Blocks a stage", "Residual blocks, of two convolutions each, in a stage.", low=1, high=4)
-    dropout: float = option(
-        0.2,
-        "Dropout",
-        "Share of the last features switched off at each step, against learning by heart.",
-        low=0.0,
-        high=0.9,
-    )
+    dropout: float = dropout_option()
 
     def check(self, image_size: int) -> None:
         """Raises UserError if a value is out of range or the network cannot be built."""
@@ -49,29 +42,6 @@ class Options:
                 f"Nothing is left of a film of {image_size} pixels after {len(self.filters)} stages.",
                 fix=f"Use fewer stages, or images of at least {2 ** len(self.filters)} pixels.",
             )
-
-
-def layers(image_size: int, options: Options) -> list[LayerCost]:
-    """Every layer that `build` makes, without building it."""
-    ledger = Ledger()
-    _describe(ledger, image_size, options)
-    return ledger.rows
-
-
-def build(image_size: int, options: Options) -> "keras.Model":
-    """An uncompiled model: (image_size, image_size, 1) uint8 in, one sigmoid unit out."""
-    return _built(Builder(), image_size, options)
-
-
-def build_for_training(image_size: int, options: Options) -> "keras.Model":
-    """The same function of the film with the same variables, in the form that trains fastest."""
-    return _built(Builder(training=True), image_size, options)
-
-
-def _built(builder: Builder, image_size: int, options: Options) -> "keras.Model":
-    import keras
-
-    return keras.Model(*_describe(builder, image_size, options), name="residual")
 
 
 def _describe(make: Ledger | Builder, image_size: int, options: Options) -> tuple[Any, Any]:
@@ -103,3 +73,6 @@ def _block(make: Ledger | Builder, x: Any, name: str, end: str, filters: int, st
     weights = make.dense(make.mean(x, f"{name}_squeeze", keep=True), f"{name}_narrow", filters // SQUEEZE, "relu")
     x = make.scale(x, make.dense(weights, f"{name}_excite", filters, "sigmoid"), f"{name}_weigh")
     return make.activation(make.add(x, past, f"{name}_add"), end, "relu")
+
+
+layers, build, build_for_training = readings(_describe, "residual")

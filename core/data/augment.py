@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from core.settings import TrainSettings
+from core.shifts import coarsened
 
 GEOMETRY = ("rotation", "zoom", "stretch", "shift", "mirror")
 LIGHT = ("brightness", "contrast", "gamma")
@@ -40,7 +41,7 @@ def augment(films: np.ndarray, settings: TrainSettings, random: np.random.Genera
         if moving:
             film[...] = _moved(film, settings, draw)
         if settings.coarseness:
-            film[...] = _coarsened(film, abs(draw[9]) * settings.coarseness)
+            film[...] = coarsened(film, 1 - abs(draw[9]) * settings.coarseness)
         if lighting:
             cv2.LUT(film, _levels(settings, draw), dst=film)
         if grain:
@@ -73,11 +74,6 @@ def _levels(settings: TrainSettings, draw: np.ndarray) -> np.ndarray:
 
 
 _SHARES = np.arange(256) / 255
-
-
-def _coarsened(film: np.ndarray, share: float) -> np.ndarray:
-    side = max(8, round(len(film) * (1 - share)))
-    return cv2.resize(cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA), film.shape[::-1])
 
 
 def _add_grain(film: np.ndarray, grain: tuple[np.ndarray, np.ndarray], place: int) -> None:

@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from core import model_store, runs, starting, training, workspace
+from core import model_store, starting, training, workspace
 from core.errors import UserError
 from core.learner import SUBTYPE_WEIGHT, Learner, Loss
 from core.settings import TrainSettings
+from tests.helpers import trained_here as trained
 
 SMALL = TrainSettings(
     data="phantoms:60",
@@ -20,18 +21,6 @@ SMALL = TrainSettings(
     precision="float32",
     options={"filters": [8, 8], "dropout": 0.0},
 )
-
-
-@pytest.fixture(autouse=True)
-def no_step_back(monkeypatch):
-    monkeypatch.setattr("core.jobs.lower_priority", lambda: None)
-
-
-def trained(settings):
-    run = runs.create(settings)
-    training.train(run)
-    workspace.write_json(run.folder / "report.json", {})
-    return run
 
 
 def learner(steps: int = 4, **changes) -> Learner:

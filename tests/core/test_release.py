@@ -32,7 +32,6 @@ SETTINGS = TrainSettings(
 def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PNEUMOSCOPE_WORKSPACE", str(tmp_path_factory.mktemp("folds")))
-        patch.setattr("core.jobs.lower_priority", lambda: None)
         yield
 
 

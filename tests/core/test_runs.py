@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -300,3 +301,25 @@ def test_films_of_patients_the_model_knows_are_never_judged_as_test_films(with_r
     assert report.seen_patients == 30
     report = evaluation.evaluate(predictor, some, "phantoms:60", "test")
     assert report.seen_patients == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads have priorities of their own on Linux only")
+def test_every_thread_of_a_worker_gives_way():
+    program = """
+import os, threading
+from core import jobs
+wait = threading.Event()
+threading.Thread(target=wait.wait).start()
+jobs.lower_priority()
+print(*{os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir("/proc/self/task")})
+wait.set()
+"""
+    said = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["19"]
+
+
+def test_a_command_starts_without_what_only_figures_need():
+    """SciPy and scikit-learn take longer to import than all the rest of a worker's start."""
+    program = "import sys, core.cli; print(*sorted({'scipy', 'sklearn', 'pandas', 'tensorflow'} & sys.modules.keys()))"
+    said = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == ""

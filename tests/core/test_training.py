@@ -14,6 +14,7 @@ from core import checkpoint, provenance, run_log, runs, training
 from core.errors import UserError
 from core.settings import TrainSettings
 from tests.conftest import PROJECT
+from tests.helpers import trained_here as trained
 
 SMALL = TrainSettings(
     data="phantoms:60",
@@ -42,24 +43,11 @@ EVERYTHING = dataclasses.replace(
 )
 
 
-@pytest.fixture(autouse=True)
-def no_step_back(monkeypatch):
-    """A worker gives way to the dashboard; the tests' own process must not."""
-    monkeypatch.setattr("core.jobs.lower_priority", lambda: None)
-
-
-def trained(settings):
-    run = runs.create(settings)
-    training.train(run)
-    return run
-
-
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory):
     """A workspace for runs that several tests look at."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PNEUMOSCOPE_WORKSPACE", str(tmp_path_factory.mktemp("shared")))
-        patch.setattr("core.jobs.lower_priority", lambda: None)
         yield patch
 
 

@@ -99,7 +99,7 @@ def measure_switches(page) -> list[float]:
         go(page, names[number % len(names)])
         seconds.append(time.perf_counter() - begin)
     go(page, "Train")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Evaluate this run")).to_be_visible()
     return seconds
 

@@ -55,7 +55,8 @@ def test_a_visitor_trains_judges_and_asks(server, page, tmp_path):
     page.goto(server.address)
     page.errors.clear()
     go(page, "Train")
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    # In the page: Streamlit's own header has a "Stop" too while a script runs.
+    expect(page.get_by_test_id("stMain").get_by_role("button", name="Stop")).to_be_visible()
     expect(page.get_by_role("heading", name=f"Run {run.name}")).to_be_visible()
     wait_for(lambda: run.status.state, lambda state: state == "finished", 120)
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from core import machine
+from core import machine, runs
 from tests.browser import Server, chromium, go, new_page
 from tests.conftest import PROJECT
+from tests.helpers import wait_for
 
 SWITCHES = 24
 
@@ -63,7 +64,7 @@ def measure_dashboard(place: Path) -> list[tuple[str, str]]:
         for name in ("Runs", "Evaluate", "Predict", "About"):
             go(page, name)
         memory = resident_megabytes(server.process.pid)
-        start = measure_start(page)
+        trained, shown = measure_start(page)
         switches = measure_switches(page)
         page.close()
         server.stop()
@@ -71,7 +72,8 @@ def measure_dashboard(place: Path) -> list[tuple[str, str]]:
         ("server start to first page in the browser", f"{first:.1f} s"),
         ("server start to phantoms prepared and shown", f"{usable:.1f} s"),
         ("server process after every page, before a model", f"{memory:.0f} MB"),
-        ("click on Start to first batch shown in the browser", f"{start:.1f} s"),
+        ("click on Start to first batch trained", f"{trained:.1f} s"),
+        ("click on Start to first batch shown in the browser", f"{shown:.1f} s"),
         (
             f"page switch while a run trains, {SWITCHES} switches",
             f"median {statistics.median(switches):.2f} s, slowest {max(switches):.2f} s",
@@ -79,15 +81,18 @@ def measure_dashboard(place: Path) -> list[tuple[str, str]]:
     ]
 
 
-def measure_start(page) -> float:
+def measure_start(page) -> tuple[float, float]:
+    """Seconds until the worker has trained a batch, and until the page says so."""
     # Any figures: else the page has the machine measured just now, once in its life.
     machine.remember({"speed": {"float32": 100.0, "bfloat16": 200.0}})
     go(page, "Train")
     page.get_by_role("spinbutton", name="Epochs").fill("500")
     begin = time.perf_counter()
     page.get_by_role("button", name="Start training").click()
+    wait_for(lambda: [run.status.state for run in runs.every()], ["training"].__eq__, 60)
+    trained = time.perf_counter() - begin
     expect(page.get_by_text(re.compile("Epoch 1 of"))).to_be_visible()
-    return time.perf_counter() - begin
+    return trained, time.perf_counter() - begin
 
 
 def measure_switches(page) -> list[float]:

@@ -11,8 +11,8 @@ from core.jobs import Status
 from core.runs import Run
 from dashboard import components, run_actions, run_views, state
 
-# Seconds between two looks: a visitor who has just pressed Start waits for the first sign of life.
-BEFORE_THE_FIRST_BATCH, TRAINING, ASIDE = 0.4, 1.0, 2.0
+# Seconds between two looks. Each takes a tenth of a second of the processor that a run needs to start.
+AT_WORK, ASIDE = 1.0, 2.0
 STAGES = {
     "starting": "Starting the training process …",
     "preparing": "Preparing films …",
@@ -27,17 +27,14 @@ def show(run: Run) -> None:
         ended(run)
         beside(run)
     else:
-        seconds = BEFORE_THE_FIRST_BATCH if phase == "starting" else TRAINING
-        st.fragment(watch, run_every=seconds)(run, phase)
+        st.fragment(watch, run_every=AT_WORK)(run, phase)
 
 
 def phase_of(status: Status) -> str:
-    """Which view a run calls for: "queued", "starting" (no batch is trained yet), "training" or "ended"."""
+    """Which view a run calls for: "queued", "at work" or "ended"."""
     if status.state == jobs.QUEUED:
         return "queued"
-    if not jobs.is_open(status):
-        return "ended"
-    return "training" if status.state in ("training", "evaluating") else "starting"
+    return "at work" if jobs.is_open(status) else "ended"
 
 
 def watch(run: Run, phase: str) -> None:
@@ -62,7 +59,7 @@ def watch(run: Run, phase: str) -> None:
     with st.container():
         show_queue(run)
     with st.container():
-        if phase == "training":
+        if status.state in ("training", "evaluating"):
             run_views.show_diagnosis(run, metrics, status)
     with st.container():
         run_views.show_curves(run, metrics, status)

@@ -257,6 +257,19 @@ def _about_folds(card: dict[str, Any]) -> list[str]:
         f"{fold['sensitivity']:.4f} | {fold['specificity']:.4f} | {fold['roc_auc']:.4f} |"
         for fold in found["by_fold"]
     ]
+    if "by_shift" in found:
+        lines += [
+            "",
+            "The same, of films as other departments would take them: exposure, framing, sharpness changed by us.",
+            "",
+            "| films | how many | sensitivity | specificity | ROC AUC, mean of the blocks |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {shift} | {figures['films']:,} | {figures['sensitivity']:.4f} | {figures['specificity']:.4f} | "
+            f"{figures['roc_auc']:.4f} |"
+            for shift, figures in found["by_shift"].items()
+        ]
     lines += [
         "",
         "What was computed for each film is in `scores.csv`.",

@@ -1,8 +1,9 @@
 """One model from several folds: trained block by block, averaged, calibrated on films that no fold had seen, stored.
 
 Each fold's network judges the block of patients it was not trained on; what it says there sets the
-calibration and the threshold, and is what the card reports. The model itself is the mean of the folds'
-weights ("model soup", Wortsman et al. 2022), which begin alike and so end near each other.
+calibration, and is what the card reports. The threshold is set with the same films as other departments
+would have taken them, too: on those of one hospital alone it says little. The model itself is the mean of
+the folds' weights ("model soup", Wortsman et al. 2022), which begin alike and so end near each other.
 """
 
 import csv
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 
-from core import architectures, calibration, data, evaluation, metrics, model_store, runs
+from core import architectures, calibration, data, evaluation, images, metrics, model_store, runs
+from core.calibration import Calibration, OperatingPoint
 from core.data import card as data_card
 from core.data import splits
 from core.data.prepare import Prepared, prepare
@@ -24,11 +26,15 @@ from core.model_store import StoredModel
 from core.prediction import Predictor
 from core.runs import Run
 from core.settings import TrainSettings
+from core.shifts import SHIFTS, UNSHIFTED, shifted
 
 SCORES = "scores.csv"
+OVER_SHIFTS = "over films as they are and as other departments would have taken them"
 NO_LOOKS = "The official test part was neither used nor looked at: all was chosen on the training and validation films."
 # Every so many films, to see whether a copy of the model answers as this one did.
 CHECKED = 8
+# Every so many films under each shift: together they count about as much as all films as they are.
+SHIFTED = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +42,23 @@ class Unseen:
     """What the folds' networks say of films they were not trained on.
 
     rows: (n,) places in the prepared set. labels: (n,) of 0 and 1. scores: (n,) in [0, 1], before calibration.
-    folds: (n,) from 1. patients: n names.
+    folds: (n,) from 1. patients: (n,) names. shifts: (n,) of SHIFTS, what was done to the film beforehand.
     """
 
     rows: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
     folds: np.ndarray
-    patients: tuple[str, ...]
+    patients: np.ndarray
+    shifts: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> "Unseen":
+        """Those chosen by a mask or by their places."""
+        return Unseen(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
+
+    def under(self, shift: str) -> "Unseen":
+        """Those under that shift."""
+        return self.where(self.shifts == shift)
 
 
 def folds_of(settings: TrainSettings, folds: int) -> list[TrainSettings]:
@@ -65,11 +80,11 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
     model_store.check_name(name)
     settings = _common(found)
     prepared = prepare(data.load(settings.data), settings.image_spec)
-    unseen = gather(found, prepared)
-    fitted = calibration.fit(unseen.labels, unseen.scores)
+    answers = gather(found, prepared)
+    unseen = answers.under(UNSHIFTED)
+    fitted, point = fit(answers, rule, target)
     probabilities = calibration.calibrate(unseen.scores, fitted)
-    point = calibration.operating_point(rule, target, unseen.labels, probabilities)
-    judged = Judged(unseen.labels, probabilities, unseen.patients, point.threshold)
+    judged = Judged(unseen.labels, probabilities, unseen.patients.tolist(), point.threshold)
     report = evaluation.report_of(name, prepared, "cross-validation", judged, point.rule)
     parts = np.full(len(prepared.labels), splits.LEFT_OUT, dtype=object)
     parts[unseen.rows] = "train"
@@ -88,7 +103,7 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
     )
     figures = {key: report.to_json()[key] for key in ("metrics", "confusion")}
     card |= {
-        "cross_validation": cross_fitted(unseen, rule, target) | figures | {"folds": settings.folds},
+        "cross_validation": cross_fitted(answers, rule, target) | figures | {"folds": settings.folds},
         "looks": [NO_LOOKS],
         "limits": _limits(prepared),
         "attribution": _attribution(prepared, settings),
@@ -108,7 +123,7 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
     def fill(folder: Path) -> None:
         model.save(folder / "model.keras")
         evaluation.save(report, folder)
-        _write_scores(folder / SCORES, unseen, probabilities, prepared)
+        _write_scores(folder / SCORES, answers, fitted, prepared)
         data_card.write(description, folder)
 
     return model_store.store(name, card, splits.by_patient(prepared.table, parts), fill)
@@ -127,39 +142,77 @@ def _common(found: Sequence[Run]) -> TrainSettings:
 
 
 def gather(found: Sequence[Run], prepared: Prepared) -> Unseen:
-    """What each fold's network says of the block that validated it."""
-    rows, scores, folds = [], [], []
+    """What each fold's network says of the block that validated it: of all films as they are, of some shifted."""
+    # A shift comes before the contrast is equalised, as it would in another department.
+    plain = prepare(prepared.source, dataclasses.replace(prepared.spec, equalise="none"))
+    places: list[tuple[np.ndarray, int, str]] = []
+    scores = []
     for run in found:
         predictor = Predictor.load(run.name)
         split = model_store.find(run.name).split
         mine = np.flatnonzero(splits.split_as(prepared.table, run.settings, split) == "validation")
-        rows.append(mine)
-        scores.append(predictor.scores(prepared.films[mine]))
-        folds.append(np.full(len(mine), run.settings.fold))
-    every = np.concatenate(rows)
-    patients = tuple(prepared.table["patient"][row] for row in every)
-    return Unseen(every, prepared.labels[every], np.concatenate(scores), np.concatenate(folds), patients)
+        for shift in SHIFTS:
+            rows = mine if shift == UNSHIFTED else mine[::SHIFTED]
+            films = [images.equalised(film, prepared.spec) for film in shifted(plain.films[rows], shift)]
+            scores.append(predictor.scores(np.stack(films)))
+            places.append((rows, run.settings.fold, shift))
+    rows = np.concatenate([chosen for chosen, _, _ in places])
+    lengths = [len(chosen) for chosen, _, _ in places]
+    return Unseen(
+        rows=rows,
+        labels=prepared.labels[rows],
+        scores=np.concatenate(scores),
+        folds=np.repeat([fold for _, fold, _ in places], lengths),
+        patients=np.asarray(prepared.table["patient"])[rows],
+        shifts=np.repeat([shift for _, _, shift in places], lengths),
+    )
 
 
-def cross_fitted(unseen: Unseen, rule: str, target: float) -> dict[str, Any]:
+def fit(answers: Unseen, rule: str, target: float) -> tuple[Calibration, OperatingPoint]:
+    """The calibration, from films as they are; the threshold, from these and the shifted ones together."""
+    plain = answers.under(UNSHIFTED)
+    fitted = calibration.fit(plain.labels, plain.scores)
+    probabilities = calibration.calibrate(answers.scores, fitted)
+    point = calibration.operating_point(rule, target, answers.labels, probabilities)
+    return fitted, dataclasses.replace(point, rule=f"{point.rule}; {OVER_SHIFTS}")
+
+
+def cross_fitted(answers: Unseen, rule: str, target: float) -> dict[str, Any]:
     """Figures whose calibration and threshold were fitted on the other folds.
 
-    calibration_error: expected calibration error over all films. by_fold: for each fold the threshold and
-    what comes of it.
+    calibration_error: expected calibration error over all films as they are. by_fold: for each fold the
+    threshold and what comes of it. by_shift: for each shift the figures of all folds.
     """
-    probabilities, by_fold = np.empty(len(unseen.rows)), []
-    for fold in np.unique(unseen.folds):
-        here = unseen.folds == fold
-        labels, scores = unseen.labels[~here], unseen.scores[~here]
-        fitted = calibration.fit(labels, scores)
-        point = calibration.operating_point(rule, target, labels, calibration.calibrate(scores, fitted))
-        probabilities[here] = calibration.calibrate(unseen.scores[here], fitted)
-        patients = [patient for patient, mine in zip(unseen.patients, here, strict=True) if mine]
-        judged = Judged(unseen.labels[here], probabilities[here], patients, point.threshold)
+    probabilities, called, by_fold = np.empty(len(answers.rows)), np.empty(len(answers.rows), bool), []
+    for fold in np.unique(answers.folds):
+        here = answers.folds == fold
+        fitted, point = fit(answers.where(~here), rule, target)
+        probabilities[here] = calibration.calibrate(answers.scores[here], fitted)
+        called[here] = probabilities[here] >= point.threshold
+        chosen = here & (answers.shifts == UNSHIFTED)
+        judged = Judged(
+            answers.labels[chosen], probabilities[chosen], answers.patients[chosen].tolist(), point.threshold
+        )
         values = {name: figure.value for name, figure in metrics.measure(judged).items()}
-        by_fold.append({"fold": int(fold), "films": int(here.sum()), "threshold": point.threshold} | values)
-    error = calibration.expected_calibration_error(unseen.labels, probabilities)
-    return {"calibration_error": error, "by_fold": by_fold}
+        by_fold.append({"fold": int(fold), "films": int(chosen.sum()), "threshold": point.threshold} | values)
+    plain = answers.shifts == UNSHIFTED
+    error = calibration.expected_calibration_error(answers.labels[plain], probabilities[plain])
+    by_shift = {
+        str(shift): _figures(answers.where(answers.shifts == shift), called[answers.shifts == shift])
+        for shift in dict.fromkeys(answers.shifts)
+    }
+    return {"calibration_error": error, "by_fold": by_fold, "by_shift": by_shift}
+
+
+def _figures(answers: Unseen, called: np.ndarray) -> dict[str, float]:
+    """ROC AUC is the mean over the folds, as two networks' scores are of two scales."""
+    parts = [answers.where(answers.folds == fold) for fold in np.unique(answers.folds)]
+    return {
+        "films": len(answers.rows),
+        "roc_auc": float(np.mean([roc_auc_score(part.labels, part.scores) for part in parts])),
+        "sensitivity": float(called[answers.labels == 1].mean()),
+        "specificity": float((~called[answers.labels == 0]).mean()),
+    }
 
 
 def averaged(found: Sequence[Run]) -> Any:
@@ -220,17 +273,17 @@ def _answers(
     }
 
 
-def _write_scores(path: Path, unseen: Unseen, probabilities: np.ndarray, prepared: Prepared) -> None:
-    """A line a film: what the card's figures were computed from. Films go by their hash, not by their name."""
-    order = np.argsort(unseen.rows)
+def _write_scores(path: Path, answers: Unseen, fitted: Calibration, prepared: Prepared) -> None:
+    """A line an answer: what the card's figures were computed from. Films go by their hash, not by their name."""
+    probabilities = calibration.calibrate(answers.scores, fitted)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["film", "fold", "label", "score", "probability"])
-        for place in order:
-            digest = prepared.table["sha256"][unseen.rows[place]][:16]
+        table.writerow(["film", "fold", "shift", "label", "score", "probability"])
+        for place in np.lexsort((answers.rows, answers.shifts != UNSHIFTED)):
+            digest = prepared.table["sha256"][answers.rows[place]][:16]
             # With every digit: the threshold may be the very probability of a film.
-            values = f"{unseen.scores[place]:.9g}", f"{probabilities[place]:.17g}"
-            table.writerow([digest, unseen.folds[place], unseen.labels[place], *values])
+            values = f"{answers.scores[place]:.9g}", f"{probabilities[place]:.17g}"
+            table.writerow([digest, answers.folds[place], answers.shifts[place], answers.labels[place], *values])
 
 
 Follow = Callable[[Run], None]

@@ -9,19 +9,26 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-Shift = Callable[[np.ndarray], np.ndarray]
+# A film, and a random generator for shifts that differ from film to film.
+Shift = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def _with_levels(levels: np.ndarray) -> Shift:
     """levels: what each of the 256 grey levels becomes, as a share of white."""
     table = np.rint(levels.clip(0, 1) * 255).astype(np.uint8)
-    return lambda film: cv2.LUT(film, table)
+    return lambda film, random: cv2.LUT(film, table)
+
+
+def _any_exposure(film: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Gamma from 1/3 to 3, contrast 0.4 to 1.6 and brightness ± 0.25 of white, anew for every film."""
+    gamma, contrast, brightness = 2 ** random.uniform(-1.6, 1.6), random.uniform(0.4, 1.6), random.uniform(-0.25, 0.25)
+    return _with_levels((_LEVELS**gamma - 0.5) * contrast + 0.5 + brightness)(film, random)
 
 
 def _nearer(share: float) -> Shift:
     """Loses so much of each side's length, or where negative gains it as black border."""
 
-    def shift(film: np.ndarray) -> np.ndarray:
+    def shift(film: np.ndarray, random: np.random.Generator) -> np.ndarray:
         middle = (len(film) - 1) / 2
         matrix = cv2.getRotationMatrix2D((middle, middle), 0, 1 / (1 - share))
         return cv2.warpAffine(film, matrix, film.shape[::-1], flags=cv2.INTER_LINEAR)
@@ -37,13 +44,13 @@ def coarsened(film: np.ndarray, share: float) -> np.ndarray:
 
 def _sharper(amount: float) -> Shift:
     """Unsharp masking, as many digital systems do it by themselves."""
-    return lambda film: cv2.addWeighted(film, 1 + amount, cv2.GaussianBlur(film, (0, 0), 2), -amount, 0)
+    return lambda film, random: cv2.addWeighted(film, 1 + amount, cv2.GaussianBlur(film, (0, 0), 2), -amount, 0)
 
 
 def _wider(factor: float) -> Shift:
     """Another width for the same height; the sides are lost."""
 
-    def shift(film: np.ndarray) -> np.ndarray:
+    def shift(film: np.ndarray, random: np.random.Generator) -> np.ndarray:
         size = len(film)
         wide = cv2.resize(film, (round(size * factor), size), interpolation=cv2.INTER_LINEAR)
         left = (wide.shape[1] - size) // 2
@@ -54,8 +61,9 @@ def _wider(factor: float) -> Shift:
 
 _LEVELS = np.arange(256) / 255
 
+UNSHIFTED = "as they are"
 SHIFTS: dict[str, Shift] = {
-    "as they are": lambda film: film,
+    UNSHIFTED: lambda film, random: film,
     "darker": _with_levels(_LEVELS**1.5),
     "lighter": _with_levels(_LEVELS**0.67),
     "paler": _with_levels(0.5 + 0.65 * (_LEVELS - 0.5)),
@@ -63,11 +71,13 @@ SHIFTS: dict[str, Shift] = {
     "nearer": _nearer(0.15),
     "farther": _nearer(-0.15),
     "wider": _wider(1.2),
-    "coarser": lambda film: coarsened(film, 0.4),
+    "coarser": lambda film, random: coarsened(film, 0.4),
     "sharper": _sharper(1.5),
+    "any exposure": _any_exposure,
 }
 
 
 def shifted(films: np.ndarray, name: str) -> np.ndarray:
     """The films under the shift of that name in SHIFTS: (n, size, size) uint8 in and out."""
-    return np.stack([SHIFTS[name](film) for film in films]) if len(films) else films
+    random = np.random.default_rng(0)
+    return np.stack([SHIFTS[name](film, random) for film in films]) if len(films) else films

@@ -14,6 +14,7 @@ from core.calibration import Calibration
 from core.data.prepare import prepare
 from core.errors import UserError
 from core.settings import TrainSettings
+from core.shifts import SHIFTS, UNSHIFTED
 
 # From nothing, and so near each other only because they hardly move.
 SETTINGS = TrainSettings(
@@ -60,8 +61,16 @@ def here(folds, monkeypatch):
 
 def test_every_film_is_judged_once_by_the_network_that_had_not_seen_it(here):
     prepared = prepare(data.load(SETTINGS.data), SETTINGS.image_spec)
-    unseen = release.gather(here, prepared)
+    answers = release.gather(here, prepared)
+    unseen = answers.under(UNSHIFTED)
     assert sorted(unseen.rows) == list(range(len(prepared.labels)))
+    for shift in SHIFTS:
+        shifted = answers.under(shift)
+        assert len(np.unique(shifted.rows)) == len(shifted.rows) >= len(prepared.labels) / release.SHIFTED
+        known = dict(zip(unseen.rows, zip(unseen.folds, unseen.scores, strict=True), strict=True))
+        folds, scores = zip(*(known[row] for row in shifted.rows), strict=True)
+        np.testing.assert_array_equal(shifted.folds, folds)
+        assert (shift == UNSHIFTED) == np.array_equal(shifted.scores, scores)
     for run in here:
         split = model_store.find(run.name).split
         mine = [name for name, fold in zip(unseen.patients, unseen.folds, strict=True) if fold == run.settings.fold]
@@ -79,6 +88,8 @@ def test_the_stored_model_is_the_mean_of_the_folds_and_its_card_can_be_checked(h
     card = json.loads((stored.file.parent / "card.json").read_text())
     with (stored.file.parent / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
+    assert {row["shift"] for row in rows} == set(SHIFTS) == set(card["cross_validation"]["by_shift"])
+    rows = [row for row in rows if row["shift"] == UNSHIFTED]
     labels, scores, probabilities = (
         np.array([float(row[name]) for row in rows]) for name in ("label", "score", "probability")
     )
@@ -102,11 +113,31 @@ def test_what_is_said_of_a_fold_was_fitted_without_it():
     random = np.random.default_rng(0)
     labels, folds = np.arange(300) % 2, np.arange(300) % 3 + 1
     scores = 1 / (1 + np.exp(-random.normal(np.where(labels, 2, -2), 1)))
-    unseen = release.Unseen(np.arange(300), labels, scores, folds, tuple(map(str, range(300))))
+    names = np.array([*map(str, range(300))])
+    unseen = release.Unseen(np.arange(300), labels, scores, folds, names, np.full(300, UNSHIFTED))
     turned = dataclasses.replace(unseen, labels=np.where(folds == 2, 1 - labels, labels))
     before, after = (release.cross_fitted(found, "middle", 0.95)["by_fold"][1] for found in (unseen, turned))
     assert after["threshold"] == before["threshold"]
     assert after["accuracy"] == pytest.approx(1 - before["accuracy"])
+
+
+def test_the_threshold_stays_clear_of_films_taken_otherwise():
+    """Normal films that score higher once they are shifted push it up; what is calibrated stays."""
+    labels = np.arange(300) % 2
+    scores = np.where(labels, 0.9, 0.1)
+    names, folds = np.array([*map(str, range(300))]), np.ones(300, int)
+    plain = release.Unseen(np.arange(300), labels, scores, folds, names, np.full(300, UNSHIFTED))
+    nearer = dataclasses.replace(plain, scores=np.where(labels, 0.95, 0.6), shifts=np.full(300, "nearer"))
+    both = release.Unseen(
+        *(
+            np.concatenate([getattr(part, field.name) for part in (plain, nearer)])
+            for field in dataclasses.fields(plain)
+        )
+    )
+    (fitted, alone), (again, together) = release.fit(plain, "middle", 0), release.fit(both, "middle", 0)
+    assert fitted == again
+    high, low = calibration.calibrate(np.array([0.6, 0.1]), fitted)
+    assert low < alone.threshold < high < together.threshold
 
 
 def test_folds_that_are_finished_are_not_trained_again(here, monkeypatch):

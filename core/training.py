@@ -1,7 +1,6 @@
 """Trains one run: from its settings to a model with a card, live on disk all the way."""
 
 import csv
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ from core import (
     starting,
     workspace,
 )
-from core.data import augment, splits
 from core.data import card as data_card
+from core.data import splits
 from core.data.batches import Shuffle, Source
 from core.data.film_file import FilmFile
 from core.data.prepare import Prepared, Progress, prepare
@@ -53,12 +52,7 @@ def train(run: Run) -> None:
     starting.check(settings)
     jobs.update(folder, details={"stage": ""})
     try:
-        found = data.load(settings.data)
-        prepared = prepare(found, settings.image_spec, _stoppable(folder))
-        unequalised = prepared.folder
-        if settings.equalise != "none" and augment.is_on(settings):
-            plain = dataclasses.replace(settings.image_spec, equalise="none")
-            unequalised = prepare(found, plain, _stoppable(folder)).folder
+        prepared = prepare(data.load(settings.data), settings.image_spec, _stoppable(folder))
     except Stopped:
         return
     stored = checkpoint.read(folder)
@@ -73,8 +67,8 @@ def train(run: Run) -> None:
     place, labels, subtypes = prepared.folder, prepared.labels, _subtypes(prepared, settings)
     # Its tables are as long as the data set, and nobody needs them from here on.
     del prepared
-    with FilmFile(place, settings.image_size) as films, FilmFile(unequalised, settings.image_size) as varied:
-        source = Source(labels, films, subtypes, varied)
+    with FilmFile(place, settings.image_size) as films:
+        source = Source(labels, films, subtypes)
         problem = _fit(run, source, parts, stored, chosen)
         if (folder / "best.keras").is_file():
             _write_card(run, source, parts, card, made_with)

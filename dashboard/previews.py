@@ -1,7 +1,5 @@
 """What a run will be, before it starts: its network layer by layer, and its films as they will be varied."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -12,7 +10,7 @@ from core.data.augment import augment, is_on
 from core.data.prepare import Prepared
 from core.data.sample import CLASS_NAMES, DataSet
 from core.errors import UserError
-from core.images import ImageSpec, equalised
+from core.images import ImageSpec
 from core.settings import TrainSettings
 from dashboard import components, state
 
@@ -62,20 +60,17 @@ def in_short(number: float) -> str:
 
 def show_augmentation(source: DataSet, settings: TrainSettings) -> None:
     """Training films as they are and, below, as the network will see them with these settings."""
-    # Films are varied before they are equalised, as in training.
     spec = settings.image_spec
-    plain = dataclasses.replace(spec, equalise="none")
-    prepared = state.find_prepared(source, plain) or components.ensure_prepared(source, ImageSpec())
+    prepared = state.find_prepared(source, spec) or components.ensure_prepared(source, ImageSpec())
     if not prepared:
         return
     rows = _training_films(prepared, settings)
     try:
-        films = state.films_at(prepared.folder.name, rows, plain, prepared)
+        films = state.films_at(prepared.folder.name, rows, spec, prepared)
     except (OSError, UserError):
         st.info("Some of these films cannot be read now.", icon=":material/image_not_supported:")
         return
     varied = augment(films, settings, np.random.default_rng([settings.seed, state.examples()]))
-    films = np.stack([equalised(film, spec) for film in films])
     labels = [CLASS_NAMES[prepared.table["label"][row]] for row in rows]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**What the network will see:** above as prepared, below as varied", width="content")

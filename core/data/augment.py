@@ -9,7 +9,6 @@ import functools
 import cv2
 import numpy as np
 
-from core.images import equalised
 from core.settings import TrainSettings
 from core.shifts import coarsened
 
@@ -26,10 +25,10 @@ def is_on(settings: TrainSettings) -> bool:
 
 
 def augment(films: np.ndarray, settings: TrainSettings, random: np.random.Generator) -> np.ndarray:
-    """The films, each varied within the limits of the settings and then equalised, if these ask for it.
+    """The films, each varied within the limits of the settings.
 
-    films: (n, size, size) uint8, not equalised, for another department's film is another before that; left
-    as they are. Returns the same shape and type. The same state of `random` gives the same films.
+    films: (n, size, size) uint8, left as they are. Returns the same shape and type. The same state of
+    `random` gives the same films.
     """
     moving = any(getattr(settings, name) for name in GEOMETRY)
     lighting = any(getattr(settings, name) for name in LIGHT)
@@ -47,8 +46,6 @@ def augment(films: np.ndarray, settings: TrainSettings, random: np.random.Genera
             cv2.LUT(film, _levels(settings, draw), dst=film)
         if grain:
             _add_grain(film, grain, place)
-        if settings.equalise != "none":
-            film[...] = equalised(film, settings.image_spec)
     return varied
 
 

@@ -45,17 +45,13 @@ class Source:
     """Makes batches and keeps account of it.
 
     labels: (n,) of 0 and 1. films: the n prepared films they belong to. subtypes: (n, k), 1 where a film is of
-    a subtype, k may be 0. plain: the same films before they were equalised, for they are varied first; without
-    it, films. busy: seconds spent on making training batches so far. error: what went wrong while making one;
-    tf.data would wrap it beyond recognition.
+    a subtype, k may be 0. busy: seconds spent on making training batches so far. error: what went wrong
+    while making one; tf.data would wrap it beyond recognition.
     """
 
-    def __init__(
-        self, labels: np.ndarray, films: FilmFile, subtypes: np.ndarray | None = None, plain: FilmFile | None = None
-    ):
+    def __init__(self, labels: np.ndarray, films: FilmFile, subtypes: np.ndarray | None = None):
         self.labels = labels
         self.films = films
-        self.plain = plain or films
         none = np.empty((len(labels), 0))
         self.targets = np.column_stack([labels, none if subtypes is None else subtypes]).astype(np.float32)
         self.busy = 0.0
@@ -71,12 +67,11 @@ class Source:
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             begin = time.perf_counter()
             for number, chosen in enumerate(_slices(shuffle.order(), settings.batch_size)):
+                films = self.films.read(chosen)
                 if varied:
                     # By seed, epoch and batch: a resumed run meets the same variations.
                     random = np.random.default_rng([settings.seed, shuffle.epoch, number])
-                    films = augment(self.plain.read(chosen), settings, random)
-                else:
-                    films = self.films.read(chosen)
+                    films = augment(films, settings, random)
                 self.busy += time.perf_counter() - begin
                 yield films, chosen
                 begin = time.perf_counter()

@@ -10,10 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from core import checkpoint, data, provenance, run_log, runs, training
-from core.data import batches
-from core.data.augment import augment
-from core.data.prepare import prepare
+from core import checkpoint, provenance, run_log, runs, training
 from core.errors import UserError
 from core.settings import TrainSettings
 from tests.conftest import PROJECT
@@ -193,18 +190,6 @@ def test_balanced_sampling_shows_both_classes_alike():
     assert np.bincount(order, minlength=51)[10:].max() == 1
     shuffle.epoch = 1
     assert not np.array_equal(order, shuffle.order())
-
-
-def test_films_are_varied_as_they_were_before_they_were_equalised(workspace, monkeypatch):
-    seen = []
-    monkeypatch.setattr(batches, "augment", lambda films, *rest: seen.append(films) or augment(films, *rest))
-    run = trained(dataclasses.replace(SMALL, epochs=1, equalise="clahe", mirror=True))
-    source, settings = data.load(run.settings.data), run.settings
-    plain = prepare(source, dataclasses.replace(settings.image_spec, equalise="none")).films
-    known = {film.tobytes() for film in plain}
-    assert seen
-    assert all(film.tobytes() in known for films in seen for film in films)
-    assert not known & {film.tobytes() for film in prepare(source, settings.image_spec).films}
 
 
 def test_fused_adam_equals_keras_adam():

@@ -39,9 +39,9 @@ BEST: dict[str, Any] = {
     "shift": 0.08,
     "stretch": 0.25,
     "mirror": True,
-    "brightness": 0.1,
-    "contrast": 0.2,
-    "gamma": 0.5,
+    "brightness": 0.2,
+    "contrast": 0.5,
+    "gamma": 1.2,
     "coarseness": 0.5,
     "noise": 0.02,
 }

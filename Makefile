@@ -37,7 +37,7 @@ check: lint test
 
 model:
 	@$(PYTHON) bootstrap.py app
-	@$(VENV)/python -m core.cli release --preset best --folds 3 --rule specificity --target 0.98 --data "$(DATA)" --name "$(NAME)"
+	@$(VENV)/python -m core.cli release --preset best --folds 3 --rule middle --data "$(DATA)" --name "$(NAME)"
 
 bench:
 	@$(PYTHON) bootstrap.py tests

@@ -11,6 +11,7 @@ from core import data, evaluation, model_store, release
 from core.data.prepare import prepare
 from core.prediction import Predictor
 from core.settings import TrainSettings
+from core.shifts import SHIFTS, UNSHIFTED
 from tests.conftest import PROJECT
 
 MODELS = PROJECT / "models"
@@ -49,10 +50,18 @@ def test_the_figures_of_the_card_follow_from_the_scores_beside_it():
     assert card["looks"] == [release.NO_LOOKS]
     with (MODELS / CHEST / release.SCORES).open() as file:
         rows = list(csv.DictReader(file))
-    labels, scores, probabilities = (
-        np.array([float(row[column]) for row in rows]) for column in ("label", "score", "probability")
+    every = release.Unseen(
+        np.arange(len(rows)),
+        np.array([int(row["label"]) for row in rows]),
+        np.array([float(row["score"]) for row in rows]),
+        np.array([int(row["fold"]) for row in rows]),
+        np.array([f"{number}" for number in range(len(rows))]),
+        np.array([row["shift"] for row in rows]),
     )
-    assert len({row["film"] for row in rows}) <= len(rows) == card["data"]["films"]["train"]
+    plain = every.shifts == UNSHIFTED
+    labels, scores = every.labels[plain], every.scores[plain]
+    probabilities = np.array([float(row["probability"]) for row in rows])[plain]
+    assert plain.sum() == card["data"]["films"]["train"]
     # The threshold is the probability of one of these films, which are written with six digits.
     called = probabilities >= card["operating_point"]["threshold"] * (1 - 1e-5)
     figures = {key: value["value"] for key, value in card["cross_validation"]["metrics"].items()}
@@ -60,15 +69,11 @@ def test_the_figures_of_the_card_follow_from_the_scores_beside_it():
     assert figures["accuracy"] == pytest.approx((called == labels).mean())
     assert figures["sensitivity"] == pytest.approx(called[labels == 1].mean())
     assert figures["specificity"] == pytest.approx((~called[labels == 0]).mean())
-    unseen = release.Unseen(
-        np.arange(len(rows)),
-        labels.astype(int),
-        scores,
-        np.array([int(row["fold"]) for row in rows]),
-        (*map(str, rows),),
-    )
     rule = next(name for name, words in RULES.items() if words in card["operating_point"]["rule"])
-    again = release.cross_fitted(unseen, rule, 0.98)
+    again = release.cross_fitted(every, rule, 0.95)
+    assert set(again["by_shift"]) == set(SHIFTS)
+    for shift, before in card["cross_validation"]["by_shift"].items():
+        assert again["by_shift"][shift] == pytest.approx(before, abs=1e-3)
     assert again["calibration_error"] == pytest.approx(card["cross_validation"]["calibration_error"], abs=1e-4)
     for before, now in zip(card["cross_validation"]["by_fold"], again["by_fold"], strict=True):
         assert now["threshold"] == pytest.approx(before["threshold"], abs=1e-3)

@@ -1,6 +1,7 @@
 """Every test has a workspace and a models folder of its own."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def no_step_back():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.jobs.lower_priority", lambda: None)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive():
+    """A shell starts what is to run in the background deaf to Ctrl-C, and every child inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

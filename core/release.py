@@ -151,8 +151,12 @@ def gather(found: Sequence[Run], prepared: Prepared) -> Unseen:
         predictor = Predictor.load(run.name)
         split = model_store.find(run.name).split
         mine = np.flatnonzero(splits.split_as(prepared.table, run.settings, split) == "validation")
+        some = mine[::SHIFTED]
+        if len(np.unique(prepared.labels[some])) < 2:
+            # So few films that a class would be missing: all of them, then.
+            some = mine
         for shift in SHIFTS:
-            rows = mine if shift == UNSHIFTED else mine[::SHIFTED]
+            rows = mine if shift == UNSHIFTED else some
             films = [images.equalised(film, prepared.spec) for film in shifted(plain.films[rows], shift)]
             scores.append(predictor.scores(np.stack(films)))
             places.append((rows, run.settings.fold, shift))

@@ -78,6 +78,14 @@ def test_every_film_is_judged_once_by_the_network_that_had_not_seen_it(here):
     assert (unseen.labels == prepared.labels[unseen.rows]).all()
 
 
+def test_a_block_too_small_for_a_sample_is_shifted_whole(here, monkeypatch):
+    monkeypatch.setattr(release, "SHIFTED", 10_000)
+    prepared = prepare(data.load(SETTINGS.data), SETTINGS.image_spec)
+    answers = release.gather(here, prepared)
+    assert sorted(answers.under("nearer").rows) == sorted(answers.under(UNSHIFTED).rows)
+    assert set(release.cross_fitted(answers, "middle", 0.95)["by_shift"]) == set(SHIFTS)
+
+
 def test_the_stored_model_is_the_mean_of_the_folds_and_its_card_can_be_checked(here):
     stored = release.release(here, "mean", "middle", 0.95)
     models = [

@@ -40,10 +40,12 @@ def show_curves(run: Run, metrics: Metrics, status: Status) -> None:
     """The loss batch by batch, each figure by epoch, the learning rate and the latest confusion matrix."""
     name, best = run.name, status.details.get("best_epoch")
     steps = run_log.steps(run.folder)
-    if not len(steps) and not metrics.get("epoch"):
+    # One batch is no line yet, only a cross of grid lines.
+    begun = len(steps) > 1
+    if not begun and not metrics.get("epoch"):
         return
     grid = st.grid(3, min_column_width=240)
-    if len(steps):
+    if begun:
         with grid.cell(column_span=2):
             draw(curves.by_batch(run_log.thinned(steps)), f"steps_{name}", "Training loss by batch")
     if not metrics.get("epoch"):

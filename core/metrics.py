@@ -7,8 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from core import bootstrap, calibration
+from core.bootstrap import Resampled
+
 # scikit-learn and SciPy are imported where they are called: every command and worker reads this file as it starts.
-RESAMPLES = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +33,6 @@ class Confusion:
 
 
 @dataclasses.dataclass(frozen=True)
-class RocCurve:
-    """Points of the ROC curve, from (0, 0) to (1, 1)."""
-
-    false_positive_rate: list[float]
-    sensitivity: list[float]
-
-
-@dataclasses.dataclass(frozen=True)
 class Judged:
     """Films with their truth and the model's answer.
 
@@ -57,6 +51,20 @@ class Judged:
 
         matrix = confusion_matrix(self.labels, self.scores >= self.threshold, labels=[0, 1])
         return Confusion(*(int(count) for count in matrix.ravel()))
+
+    @cached_property
+    def resampled(self) -> Resampled:
+        return Resampled(self.labels, self.scores, self.patients)
+
+    @property
+    def has_both_classes(self) -> bool:
+        return len(np.unique(self.labels)) == 2
+
+    def resampled_counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """True negatives, false positives, false negatives, true positives in each resample: four of (RESAMPLES,)."""
+        ill, called = self.labels == 1, self.scores >= self.threshold
+        cells = np.stack([~ill & ~called, ~ill & called, ill & ~called, ill & called], axis=1)
+        return tuple(self.resampled.sums(cells).astype(float).T)
 
 
 def wilson(hits: int, of: int) -> Interval:
@@ -99,15 +107,59 @@ def npv(judged: Judged) -> Interval:
     return wilson(c.tn, c.tn + c.fn)
 
 
+def balanced_accuracy(judged: Judged) -> Interval:
+    """Mean of sensitivity and specificity: accuracy if both classes were equally frequent."""
+    return _of_counts(judged, lambda tn, fp, fn, tp: (tp / (tp + fn) + tn / (tn + fp)) / 2)
+
+
+def f1(judged: Judged) -> Interval:
+    """Harmonic mean of sensitivity and PPV."""
+    return _of_counts(judged, lambda tn, fp, fn, tp: 2 * tp / (2 * tp + fp + fn))
+
+
+def mcc(judged: Judged) -> Interval:
+    """Matthews correlation (1975) of truth and answer, from -1 to 1; 0 is what guessing gives."""
+    return _of_counts(
+        judged,
+        lambda tn, fp, fn, tp: (tp * tn - fp * fn) / np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)),
+    )
+
+
 def roc_auc(judged: Judged) -> Interval:
     """Chance that a pneumonia film scores higher than a normal one, over every threshold."""
-    if len(np.unique(judged.labels)) < 2:
-        return Interval(math.nan, math.nan, math.nan)
+    if not judged.has_both_classes:
+        return UNKNOWN
     from sklearn.metrics import roc_auc_score
 
-    value = float(roc_auc_score(judged.labels, judged.scores))
-    low, high = np.nanquantile(_resampled_roc_aucs(judged), [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    return Interval(float(roc_auc_score(judged.labels, judged.scores)), *bootstrap.interval(resampled_roc_aucs(judged)))
+
+
+def pr_auc(judged: Judged) -> Interval:
+    """Average precision: PPV averaged over the steps of sensitivity; chance gives the share of pneumonia."""
+    if not judged.has_both_classes:
+        return UNKNOWN
+    from sklearn.metrics import average_precision_score
+
+    value = float(average_precision_score(judged.labels, judged.scores))
+    return Interval(value, *bootstrap.interval(np.concatenate(list(map(_average_precision, _from_the_top(judged))))))
+
+
+def brier(judged: Judged) -> Interval:
+    """Mean squared distance of probability and truth (Brier 1950): 0 is best, 0.25 what always saying 0.5 gives."""
+    errors = (judged.scores - judged.labels) ** 2
+    sums, films = judged.resampled.sums(np.stack([errors, np.ones(len(errors))], axis=1)).T
+    return Interval(float(errors.mean()), *bootstrap.interval(sums / films))
+
+
+def calibration_error(judged: Judged) -> Interval:
+    """Expected calibration error: mean distance of probability and share of pneumonia, over ten groups of films."""
+    value = calibration.expected_calibration_error(judged.labels, judged.scores)
+    order = np.argsort(judged.scores, kind="stable")
+    gaps = (judged.labels - judged.scores)[order]
+    replicates = np.concatenate([_calibration_errors(weights, gaps) for weights in judged.resampled.weights(order)])
+    # Drawing anew adds noise, which this figure counts as error: so much lower lies what is drawn from.
+    low, high = bootstrap.interval(replicates - (replicates.mean() - value))
+    return Interval(value, min(max(low, 0.0), value), max(high, value))
 
 
 METRICS: dict[str, Callable[[Judged], Interval]] = {
@@ -116,44 +168,85 @@ METRICS: dict[str, Callable[[Judged], Interval]] = {
     "specificity": specificity,
     "ppv": ppv,
     "npv": npv,
+    "balanced_accuracy": balanced_accuracy,
+    "f1": f1,
+    "mcc": mcc,
     "roc_auc": roc_auc,
+    "pr_auc": pr_auc,
+    "brier": brier,
+    "calibration_error": calibration_error,
 }
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
-def _resampled_roc_aucs(judged: Judged) -> np.ndarray:
-    """ROC AUC of RESAMPLES patient bootstraps (Efron 1979): (RESAMPLES,) with NaN where a class is missing.
+def measure(judged: Judged, names: Sequence[str] = tuple(METRICS)) -> dict[str, Interval]:
+    """Figures in METRICS, by name: all, or those named."""
+    return {name: METRICS[name](judged) for name in names}
 
-    Patients are drawn, not films: one child may have several films, which are alike.
-    """
-    _, patient = np.unique(np.asarray(judged.patients), return_inverse=True)
-    patients = patient.max() + 1
-    values, group = np.unique(judged.scores, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    first_of_group = np.searchsorted(group[order], np.arange(len(values)))
-    positive = judged.labels[order] == 1
-    random = np.random.default_rng(0)
-    aucs = []
-    # Rows of draws at a time, so that memory stays small on large data sets.
-    for _ in range(RESAMPLES // 50):
-        draws = random.multinomial(patients, np.full(patients, 1 / patients), size=50)
-        weights = draws[:, patient[order]].astype(float)
-        positives = np.add.reduceat(weights * positive, first_of_group, axis=1)
-        negatives = np.add.reduceat(weights * ~positive, first_of_group, axis=1)
+
+def at_prevalence(judged: Judged, prevalence: float) -> tuple[Interval, Interval]:
+    """PPV and NPV where that share of films, in (0, 1), shows pneumonia, by Bayes' rule."""
+    c = judged.confusion
+    ppvs, npvs = zip(
+        *(_predictive_values(prevalence, *counts) for counts in ((c.tn, c.fp, c.fn, c.tp), judged.resampled_counts())),
+        strict=True,
+    )
+    return tuple(Interval(float(value), *bootstrap.interval(drawn)) for value, drawn in (ppvs, npvs))
+
+
+def _predictive_values(prevalence, *counts):
+    tn, fp, fn, tp = (np.asarray(count, dtype=float) for count in counts)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
+        right, false_alarm = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+        spared, missed = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+        return right / (right + false_alarm), spared / (spared + missed)
+
+
+def _of_counts(judged: Judged, figure: Callable) -> Interval:
+    """A figure of the four counts, with its bootstrap interval."""
+    c = judged.confusion
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(figure(*np.array([c.tn, c.fp, c.fn, c.tp], dtype=float)))
+        replicates = figure(*judged.resampled_counts())
+    return Interval(value, *bootstrap.interval(replicates)) if math.isfinite(value) else UNKNOWN
+
+
+def resampled_roc_aucs(judged: Judged) -> np.ndarray:
+    """ROC AUC of every resample: (RESAMPLES,) with NaN where a class is missing."""
+    found = []
+    for positives, negatives in judged.resampled.by_score():
         below = np.cumsum(negatives, axis=1) - negatives
         won = (positives * (below + negatives / 2)).sum(axis=1)
         pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-        aucs.append(np.divide(won, pairs, out=np.full(50, np.nan), where=pairs > 0))
-    return np.concatenate(aucs)
+        found.append(np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0))
+    return np.concatenate(found)
 
 
-def measure(judged: Judged) -> dict[str, Interval]:
-    """Every figure in METRICS, by name."""
-    return {name: metric(judged) for name, metric in METRICS.items()}
+def _from_the_top(judged: Judged):
+    """Positive and negative films at each score or above, from the highest: two of (k, scores) a time."""
+    for positives, negatives in judged.resampled.by_score():
+        yield np.cumsum(positives[:, ::-1], axis=1), np.cumsum(negatives[:, ::-1], axis=1)
 
 
-def roc(judged: Judged) -> RocCurve:
-    """The ROC curve; points that lie on a straight line are dropped."""
-    from sklearn.metrics import roc_curve
+def _average_precision(counts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    positives, negatives = counts
+    steps = np.diff(positives, axis=1, prepend=0)
+    precision = np.divide(positives, positives + negatives, out=np.zeros_like(positives), where=positives > 0)
+    total = positives[:, -1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (steps * precision).sum(axis=1) / total
 
-    false_positive_rate, true_positive_rate, _ = roc_curve(judged.labels, judged.scores)
-    return RocCurve(false_positive_rate.tolist(), true_positive_rate.tolist())
+
+def _calibration_errors(weights: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Expected calibration error of each resample: weights (k, n), films by score; gaps (n,) truth less probability."""
+    reached = np.cumsum(weights, axis=1)
+    summed = np.cumsum(weights * gaps, axis=1)
+    found = []
+    for count, sums in zip(reached, summed, strict=True):
+        films = int(count[-1])
+        # Groups of as many films each; copies of a film are alike, so a cut may go through them.
+        sizes = [len(group) for group in np.array_split(np.arange(films), calibration.BINS)]
+        at_cuts = np.interp(np.cumsum([0, *sizes]), np.concatenate([[0], count]), np.concatenate([[0], sums]))
+        found.append(np.abs(np.diff(at_cuts)).sum() / films)
+    return np.array(found)

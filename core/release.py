@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
+from core import answers as film_answers
 from core import architectures, calibration, data, evaluation, images, metrics, model_store, runs
 from core.calibration import Calibration, OperatingPoint
 from core.data import card as data_card
@@ -84,8 +85,6 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
     unseen = answers.under(UNSHIFTED)
     fitted, point = fit(answers, rule, target)
     probabilities = calibration.calibrate(unseen.scores, fitted)
-    judged = Judged(unseen.labels, probabilities, unseen.patients.tolist(), point.threshold)
-    report = evaluation.report_of(name, prepared, "cross-validation", judged, point.rule)
     parts = np.full(len(prepared.labels), splits.LEFT_OUT, dtype=object)
     parts[unseen.rows] = "train"
     description = data_card.describe(prepared, settings, parts)
@@ -101,6 +100,8 @@ def release(found: Sequence[Run], name: str, rule: str, target: float) -> Stored
         point,
         stored[0].card["made_with"],
     )
+    table = film_answers.table_of(prepared, unseen.rows, probabilities)
+    report = evaluation.report_of(name, card, prepared, "cross-validation", table, {})
     figures = {key: report.to_json()[key] for key in ("metrics", "confusion")}
     card |= {
         "cross_validation": cross_fitted(answers, rule, target) | figures | {"folds": settings.folds},

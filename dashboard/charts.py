@@ -4,8 +4,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from core.curves import RocCurve
 from core.data.sample import CLASS_NAMES
-from core.metrics import Confusion, RocCurve
+from core.metrics import Confusion
 
 TITLES = {
     "loss": "Loss",

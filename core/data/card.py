@@ -52,7 +52,7 @@ def describe(prepared: "Prepared", settings: TrainSettings, parts: np.ndarray) -
         ],
         "unreadable": len(prepared.unreadable),
         "notes": list(source.notes),
-        "sha256": {"films": _hash_of_all(table), "decoded": prepared.folder.name},
+        "sha256": {"films": hash_of(table), "decoded": prepared.folder.name},
     }
 
 
@@ -69,7 +69,7 @@ def _counts(prepared: "Prepared", parts: np.ndarray) -> list[dict[str, Any]]:
     return found
 
 
-def _hash_of_all(table: dict[str, list]) -> str:
+def hash_of(table: dict[str, list]) -> str:
     """One hash for all films that were read: their names, labels and bytes, whatever their order."""
     lines = sorted(map(repr, zip(table["id"], table["label"], table["sha256"], strict=True)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -52,7 +52,7 @@ def show(report: EvaluationReport) -> None:
         f"Of {c.tn + c.fp:,} normal films it called **{c.fp:,}** pneumonia by mistake."
     )
     right.subheader("ROC curve")
-    right.altair_chart(charts.roc(report.roc), alt="ROC curve: sensitivity against false alarms")
+    right.altair_chart(charts.roc(report.curves.roc), alt="ROC curve: sensitivity against false alarms")
     right.markdown(
         f"A pneumonia film scores higher than a normal one in **{report.metrics['roc_auc'].value:.1%}** of all pairs."
     )

@@ -29,7 +29,7 @@ BEST: dict[str, Any] = {
     "learning_rate": 0.0007,
     "schedule": "cosine",
     "warmup_epochs": 1,
-    "class_weighting": "sampling",
+    "class_weighting": "none",
     "label_smoothing": 0.05,
     "weight_averaging": "moving average",
     "keep": "last",

@@ -41,9 +41,9 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 def read(path: Path) -> pd.DataFrame | None:
     """The table that `write` wrote, or None where there is none or it is damaged."""
-    kinds = {name: NUMBERS.get(name, str) for name in COLUMNS}
     try:
-        table = pd.read_csv(path, dtype=kinds, keep_default_na=False, float_precision="round_trip")
-        return table[list(COLUMNS)]
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)[list(COLUMNS)]
+        # Python's own reading of a number loses no digit.
+        return table.assign(**{name: list(map(kind, table[name])) for name, kind in NUMBERS.items()})
     except (OSError, ValueError, KeyError):
         return None

@@ -206,6 +206,11 @@ def outdated(folder: Path, part: str) -> bool:
     return part in _written(folder) and part not in stored(folder)
 
 
+def written_parts(folder: Path) -> list[str]:
+    """The parts on which the folder has a report, of whichever version."""
+    return list(_written(folder))
+
+
 def _written(folder: Path) -> dict[str, Any]:
     written = workspace.read_json(folder / "report.json")
     return written if isinstance(written, dict) else {}

@@ -1,7 +1,7 @@
 """Models with their cards: those promoted to models/, and those that runs left behind.
 
-models/<name>/ holds model.keras, card.json, card.md, split.json, report.json (see evaluation), the data
-card, dataset.json and dataset.md, and for a model made by `core.release` scores.csv.
+models/<name>/ holds model.keras, card.json, card.md, split.json, report.json and answers-PART.csv (see evaluation), the
+data card, dataset.json and dataset.md, and for a model made by `core.release` scores.csv.
 """
 
 import dataclasses
@@ -147,9 +147,10 @@ def promote(run_name: str, name: str) -> StoredModel:
 
 def _copy(source: StoredModel, folder: Path) -> None:
     shutil.copyfile(source.file, folder / "model.keras")
-    for name in (*DATA_CARD_FILES, "report.json"):
-        if (source.file.parent / name).is_file():
-            shutil.copyfile(source.file.parent / name, folder / name)
+    beside = source.file.parent
+    for file in (*(beside / name for name in (*DATA_CARD_FILES, "report.json")), *beside.glob("answers-*.csv")):
+        if file.is_file():
+            shutil.copyfile(file, folder / file.name)
 
 
 def store(name: str, card: dict[str, Any], split: dict[str, str], fill: Callable[[Path], None]) -> StoredModel:
@@ -232,7 +233,7 @@ def _about_folds(card: dict[str, Any]) -> list[str]:
         "",
         f"{found['folds']} networks were trained, each without one block of patients, in the order of their numbers, "
         "and judged on it. The model is the mean of their weights. Figures of all blocks together, at the threshold "
-        "above, with 95 % intervals (Wilson; for the ROC AUC a bootstrap of patients):",
+        "above, with 95 % intervals (Wilson for shares, a bootstrap of patients for the others):",
         "",
         "| figure | value | 95 % interval |",
         "| --- | --- | --- |",

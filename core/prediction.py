@@ -4,12 +4,14 @@ import dataclasses
 import os
 import threading
 import time
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from core import calibration, images, model_store
 from core.calibration import Calibration
+from core.gradcam import Heatmaps
 from core.images import ImageSpec
 
 BATCH = 64
@@ -45,6 +47,7 @@ class Predictor:
         # Cards of older models know no bias.
         self.calibration = Calibration(known["temperature"], known.get("bias", 0.0))
         self.threshold = card["operating_point"]["threshold"]
+        self._model = model
         self._lock = threading.Lock()
         size = self.spec.size
         # A fixed signature: one graph for any number of films, where model.predict would take 10 times as long.
@@ -85,3 +88,14 @@ class Predictor:
             for begin in range(0, len(films), BATCH):
                 scores.append(self._call(films[begin : begin + BATCH][..., None]).numpy()[:, 0])
         return np.concatenate(scores)
+
+    def heatmaps(self, films: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Where the network looked for its answer to each film, see `core.gradcam`: attention, not localisation.
+
+        films: as for `probabilities`, which are theirs. Returns (n, size, size) float32 in [0, 1].
+        """
+        return self._heatmaps.of(films, probabilities >= self.threshold)
+
+    @cached_property
+    def _heatmaps(self) -> Heatmaps:
+        return Heatmaps(self._model)

@@ -4,6 +4,7 @@ import contextlib
 import time
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,6 +12,10 @@ import psutil
 
 from core import jobs
 from core.data import phantoms
+from core.metrics import Judged
+
+if TYPE_CHECKING:
+    from core.evaluation import EvaluationReport
 
 
 def film(seed: int = 0, subtype: str = "") -> np.ndarray:
@@ -117,3 +122,40 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
         for name, content in members.items():
             archive.writestr(name, content)
     return path
+
+
+def scored(films: int = 200, seed: int = 0) -> Judged:
+    """Films of both classes with scores that overlap, two films a patient."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, films)
+    scores = 1 / (1 + np.exp(-random.normal(1.5 * (labels * 2 - 1), 1)))
+    return Judged(labels, np.round(scores, 2), [f"p{number // 2}" for number in range(films)], 0.5)
+
+
+def report_on(judged: Judged, **rest) -> "EvaluationReport":
+    """A report of these answers, without a data set behind them."""
+    from core import curves, metrics
+    from core.evaluation import EvaluationReport
+
+    values = {
+        "model": "small",
+        "data": "Drawings",
+        "films_hash": "f" * 64,
+        "synthetic": True,
+        "part": "test",
+        "made": "2026-11-23 08:19:33",
+        "films": len(judged.labels),
+        "patients": len(set(judged.patients)),
+        "seen_patients": 0,
+        "prevalence": float(judged.labels.mean()),
+        "external": False,
+        "looks": 1,
+        "findings": [],
+        "threshold": judged.threshold,
+        "rule": "the highest sensitivity + specificity",
+        "metrics": metrics.measure(judged),
+        "confusion": judged.confusion,
+        "curves": curves.of(judged),
+        "breakdown": [],
+    }
+    return EvaluationReport(**values | rest)

@@ -9,6 +9,7 @@ import pytest
 
 from core import jobs, model_store, runs
 from core.errors import UserError
+from core.metrics import METRICS
 from core.settings import TrainSettings
 from tests.conftest import PROJECT
 from tests.helpers import kill, wait_for, wait_until_ended
@@ -45,7 +46,7 @@ def test_a_run_leaves_everything_its_format_promises():
     assert card["best_epoch"] == metrics["val_roc_auc"].index(max(metrics["val_roc_auc"])) + 1
     assert "data" not in card["settings"]
     report = json.loads((run.folder / "report.json").read_text())["validation"]
-    assert set(report["metrics"]) == {"accuracy", "sensitivity", "specificity", "ppv", "npv", "roc_auc"}
+    assert set(report["metrics"]) == set(METRICS)
     # the report judges the very epoch that was best
     assert report["metrics"]["roc_auc"]["value"] == pytest.approx(max(metrics["val_roc_auc"]), abs=0.03)
 

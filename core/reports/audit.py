@@ -1,9 +1,7 @@
-"""Exports for people: pages that open without PneumoScope."""
+"""The audit of a data set as a page."""
 
 import datetime
-from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from core.data.audit import Audit
@@ -12,14 +10,7 @@ from core.data.prepare import Prepared
 from core.data.sample import CLASS_NAMES
 from core.images import data_uri
 from core.model_store import NOTICE
-
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+from core.reports.pages import TEMPLATES
 
 
 def audit_html(audit: Audit, prepared: Prepared) -> str:

@@ -1,0 +1,54 @@
+"""An evaluation to hand over: as a page, as a PDF, as JSON."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import core
+from core import workspace
+from core.evaluation import EvaluationReport
+from core.images import data_uri
+from core.model_store import NOTICE
+from core.reports import contents
+from core.reports.document import Drawing, Example
+from core.reports.pages import TEMPLATES
+
+# matplotlib and reportlab are imported where they are called: every page reads this file as it starts.
+
+
+def evaluation_html(report: EvaluationReport, card: dict[str, Any], examples: Sequence[Example] = ()) -> str:
+    """The report as one HTML page that holds all it shows. card: the model's."""
+    return TEMPLATES.get_template("evaluation.html").render(
+        document=contents.of(report, card, examples), picture=_picture, data_uri=data_uri
+    )
+
+
+def _picture(drawing: Drawing) -> str:
+    from core.reports import drawings
+
+    content = drawings.as_svg(drawing.draw())
+    return f"data:image/svg+xml;base64,{base64.b64encode(content.encode()).decode()}"
+
+
+def evaluation_pdf(report: EvaluationReport, card: dict[str, Any], examples: Sequence[Example] = ()) -> bytes:
+    """The report as a PDF file, for A4. card: the model's."""
+    from core.reports import pdf
+
+    return pdf.of(contents.of(report, card, examples))
+
+
+def report_json(report: EvaluationReport, card: dict[str, Any]) -> dict[str, Any]:
+    """Everything the report rests on, as plain values: the report, its answers to the single films, the model's card.
+
+    A figure that cannot be told is null; answers are null where they are not at hand.
+    """
+    answers = None if report.answers is None else report.answers.to_dict("records")
+    return workspace.without_nan(
+        {
+            "notice": NOTICE,
+            "pneumoscope": core.__version__,
+            "report": report.to_json(),
+            "answers": answers,
+            "card": card,
+        }
+    )

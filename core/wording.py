@@ -1,0 +1,199 @@
+"""What results say, in sentences and figures for a reader without training: pages and reports use the same."""
+
+import math
+from typing import TYPE_CHECKING
+
+from core.curves import ReliabilityBin
+from core.metrics import Confusion, Interval
+
+if TYPE_CHECKING:
+    from core.evaluation import EvaluationReport
+
+TITLES = {
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "mcc": "MCC",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
+}
+UNTOLD = "cannot be told"
+# A probability below the one or from the other on counts as a clear answer.
+CLEAR = (0.2, 0.8)
+# The threshold probability that explains what one is.
+EXAMPLE = 0.2
+
+
+def figure(value: float) -> str:
+    """ ".951", with the zero left out as in the field's papers; "–" for NaN."""
+    if math.isnan(value):
+        return "–"
+    # Adding 0 turns -0.0 round.
+    text = f"{abs(rounded):.3f}" if (rounded := round(value, 3) + 0.0) else "0.000"
+    return ("−" if rounded < 0 else "") + text.removeprefix("0")
+
+
+def interval(found: Interval) -> str:
+    """ ".767–.881", or "cannot be told" for NaN."""
+    if math.isnan(found.low) or math.isnan(found.high):
+        return UNTOLD
+    # Beside a minus a dash would be read as one.
+    return f"{figure(found.low)}{' to ' if found.low < 0 else '–'}{figure(found.high)}"
+
+
+def with_interval(found: Interval) -> str:
+    """ ".951 (.946–.957)", or "cannot be told" for NaN."""
+    if math.isnan(found.value):
+        return UNTOLD
+    between = interval(found)
+    return f"{figure(found.value)} (interval {between})" if between == UNTOLD else f"{figure(found.value)} ({between})"
+
+
+def of_confusion(c: Confusion) -> str:
+    """How many films of each class were called rightly."""
+    ill, normal = c.tp + c.fn, c.tn + c.fp
+    return " ".join(
+        (
+            f"Of {_films(ill, 'pneumonia')} the model found {_count(c.tp)} and missed {_count(c.fn)}."
+            if ill
+            else "There were no pneumonia films.",
+            f"Of {_films(normal, 'normal')} it left {_count(c.tn)} in peace and called {_count(c.fp)} pneumonia."
+            if normal
+            else "There were no normal films.",
+        )
+    )
+
+
+def of_roc(report: "EvaluationReport") -> str:
+    """What the area under the ROC curve is."""
+    found = report.metrics["roc_auc"]
+    if math.isnan(found.value):
+        return "Whether pneumonia films score higher than normal ones cannot be told from these films."
+    if len(report.curves.roc.sensitivity) == 2:
+        return "The model gives every film the same score: it tells none apart."
+    return (
+        f"A pneumonia film scores higher than a normal one in {_percent(found.value)} of all pairs {_between(found)}. "
+        "Guessing would give 50%."
+    )
+
+
+def of_pr(report: "EvaluationReport") -> str:
+    """What the area under the precision-recall curve is."""
+    found = report.metrics["pr_auc"]
+    if math.isnan(found.value):
+        return "How many of the films called pneumonia show it cannot be told from these films."
+    return (
+        "From the first pneumonia film found to the last, on average "
+        f"{_percent(found.value)} of the films called pneumonia show it {_between(found)}. "
+        f"Guessing would give {_percent(report.curves.pr.prevalence)}, their share of these films."
+    )
+
+
+def of_reliability(report: "EvaluationReport") -> str:
+    """How far probabilities and shares lie apart, and where most is amiss."""
+    found = report.metrics["calibration_error"]
+    if math.isnan(found.value):
+        return "Whether the probabilities hold cannot be told from these films."
+    points = Interval(*(100 * one for one in (found.value, found.low, found.high)))
+    off = f"On average the probabilities are off by {points.value:.1f} points {_between_numbers(points)}."
+    amiss = [one for one in report.curves.reliability if not one.share.low <= one.probability <= one.share.high]
+    if not amiss:
+        return f"{off} No group of films strays from them by more than chance allows."
+    worst = max(amiss, key=_wrong_films)
+    return (
+        f"{off} Most is amiss among the {_films(worst.films)} to which the model gives about "
+        f"{worst.probability:.0%}: {_percent(worst.share.value)} of them show pneumonia."
+    )
+
+
+def _wrong_films(bin: ReliabilityBin) -> float:
+    return bin.films * abs(bin.share.value - bin.probability)
+
+
+def of_histogram(report: "EvaluationReport") -> str:
+    """How many films of each class get a clear answer, and how many none."""
+    found = report.curves.histogram
+    low, high = (_nearest(found.edges, edge) for edge in CLEAR)
+    ill, normal = sum(found.pneumonia), sum(found.normal)
+    between = sum(found.pneumonia[low:high]) + sum(found.normal[low:high])
+    clear = [
+        f"{_percent(sum(counts) / of)} of the {kind} films {answer}"
+        for counts, of, kind, answer in (
+            (found.pneumonia[high:], ill, "pneumonia", f"a probability of {CLEAR[1]:.0%} or more"),
+            (found.normal[:low], normal, "normal", f"one below {CLEAR[0]:.0%}"),
+        )
+        if of
+    ]
+    if not clear:
+        return "There were no films."
+    return f"The model gives {' and '.join(clear)}. In between lie {_count(between)} of {_films(ill + normal)}."
+
+
+def _nearest(edges: list[float], wanted: float) -> int:
+    return min(range(len(edges)), key=lambda place: abs(edges[place] - wanted))
+
+
+def of_decision(report: "EvaluationReport") -> str:
+    """At which threshold probabilities following the model is better than treating all and than treating none."""
+    found = report.curves.decision
+    # Beyond the error of floating point: a model that treats all is not better than treating all.
+    better = [model > max(everyone, 0.0) + 1e-9 for model, everyone in zip(found.model, found.treat_all, strict=True)]
+    ranges = _ranges(found.threshold, better)
+    extent = f"{found.threshold[0]:.0%} to {found.threshold[-1]:.0%}"
+    if ranges:
+        at = f"every threshold from {extent}" if all(better) else f"thresholds of {_listed(ranges)}"
+        says = f"At {at}, following the model has more net benefit than treating all and than treating none."
+    else:
+        says = f"At no threshold from {extent} has following the model more net benefit than both other ways."
+    needless = round((1 - EXAMPLE) / EXAMPLE)
+    return f"{says} A threshold of {EXAMPLE:.0%} holds {needless} needless treatments for as bad as one omitted."
+
+
+def _ranges(values: list[float], chosen: list[bool]) -> list[tuple[float, float]]:
+    """First and last of each stretch of values that is chosen."""
+    found = []
+    for place, (value, is_chosen) in enumerate(zip(values, chosen, strict=True)):
+        if is_chosen and place and chosen[place - 1]:
+            found[-1] = (found[-1][0], value)
+        elif is_chosen:
+            found.append((value, value))
+    return found
+
+
+def _listed(ranges: list[tuple[float, float]]) -> str:
+    texts = [f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}" for low, high in ranges]
+    return " and ".join([", ".join(texts[:-1]), *texts[-1:]] if len(texts) > 1 else texts)
+
+
+def _percent(share: float) -> str:
+    """A share that is not quite all or nothing is not called so."""
+    text = f"{share:.1%}"
+    if text == "100.0%":
+        return "100%" if share == 1 else "more than 99.9%"
+    if text == "0.0%":
+        return "0%" if share == 0 else "less than 0.1%"
+    return text
+
+
+def _between(found: Interval) -> str:
+    return _between_numbers(Interval(*(100 * one for one in (found.value, found.low, found.high))))
+
+
+def _between_numbers(found: Interval) -> str:
+    if math.isnan(found.low) or math.isnan(found.high):
+        return f"(its 95 % interval {UNTOLD})"
+    return f"(95 % interval {found.low:.1f} to {found.high:.1f})"
+
+
+def _count(films: int) -> str:
+    return f"{films:,}" if films else "none"
+
+
+def _films(films: int, kind: str = "") -> str:
+    return f"{films:,} {kind} film{'' if films == 1 else 's'}".replace("  ", " ")

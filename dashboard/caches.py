@@ -1,0 +1,68 @@
+"""What pages read of judgements, read once: beside `dashboard.state` the only cached wrappers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from core.data import card
+from core.data.prepare import Prepared
+from dashboard import state
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.evaluation import EvaluationReport
+
+
+def report(folder: Path, part: str) -> "EvaluationReport | None":
+    """The folder's report on that part, read once until it is written anew."""
+    changed = _changed(folder / "report.json")
+    return _reports(str(folder), changed).get(part) if changed else None
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _reports(folder: str, changed: int) -> dict[str, "EvaluationReport"]:
+    from core import evaluation
+
+    return evaluation.stored(Path(folder))
+
+
+def answers(folder: Path, report: "EvaluationReport") -> "pd.DataFrame | None":
+    """What was said of each film of a stored report, read once; None where it is missing."""
+    from core.answers import file_of
+
+    return _answers(str(folder), _changed(file_of(folder, report.part)), report.part, report)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _answers(folder: str, changed: int, part: str, _report: "EvaluationReport") -> "pd.DataFrame | None":
+    from core import evaluation
+
+    return evaluation.answers_of(Path(folder), _report)
+
+
+def _changed(file: Path) -> int:
+    """When the file was written, in nanoseconds; 0 where there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def films_hash(prepared: Prepared) -> str:
+    """The hash of a prepared set's films, see `core.data.card`."""
+    return _films_hash(str(prepared.folder), prepared)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _films_hash(folder: str, _prepared: Prepared) -> str:
+    return card.hash_of(_prepared.table)
+
+
+@st.cache_data(max_entries=20, show_spinner="Looking where the network looked …")
+def heatmaps(model: str, sha256: str, films_hash: str, rows: tuple[int, ...], _films: np.ndarray) -> np.ndarray:
+    """Where the network looked for its answer to these rows of a prepared set: (n, size, size) in [0, 1]."""
+    predictor = state.predictor(model, sha256)
+    return predictor.heatmaps(_films, predictor.probabilities(_films))

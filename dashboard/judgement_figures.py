@@ -1,0 +1,128 @@
+"""The figures of a judgement, its cautions, and the threshold and prevalence that a visitor may try."""
+
+import math
+
+import streamlit as st
+
+from core import answers, curves, metrics, wording
+from core.cautions import NOTE, SERIOUS, Caution
+from core.evaluation import EvaluationReport
+from core.metrics import Interval, Judged
+from dashboard import components, judgement_charts, judgement_films, state
+from dashboard.judgements import Judgement
+
+THRESHOLD, PREVALENCE = "evaluate_threshold", "evaluate_prevalence"
+OF_THRESHOLD = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "balanced_accuracy", "f1", "mcc")
+OF_SCORES = ("roc_auc", "pr_auc", "brier", "calibration_error")
+
+
+def show_cautions(report: EvaluationReport) -> None:
+    """What a reader must know first; what is only worth knowing is folded away."""
+    for caution in report.cautions:
+        if caution.severity == NOTE or caution.title.startswith("The data: "):
+            continue
+        st.warning(components.plain(caution.text), title=components.plain(caution.title), icon=_icon(caution))
+    rest = [found for found in report.cautions if found.severity == NOTE or found.title.startswith("The data: ")]
+    if rest:
+        with st.expander(f"Worth knowing about these films ({len(rest)})", icon=":material/info:"):
+            for caution in rest:
+                st.markdown(f"**{components.plain(caution.title)}.** {components.plain(caution.text)}")
+
+
+def _icon(caution: Caution) -> str:
+    return ":material/error:" if caution.severity == SERIOUS else ":material/warning:"
+
+
+def show(judgement: Judgement) -> None:
+    """Figures, matrix and histogram; live at another threshold where the answers are at hand."""
+    report = judgement.report
+    components.synthetic_badge(report.synthetic)
+    st.caption(
+        f"{report.films:,} films of {report.patients:,} patients of {components.plain(report.data)}, "
+        f"{report.prevalence:.0%} of them with pneumonia. Called pneumonia at a probability of {report.threshold:.3f} "
+        f"or more: {components.plain(report.rule)}."
+    )
+    show_cautions(report)
+    if judgement.answers is None:
+        st.info("The answers to the single films are not stored: judge again to try thresholds and see films.")
+        _grid(report.metrics)
+        st.altair_chart(judgement_charts.confusion(report.confusion), alt="Confusion matrix")
+        st.markdown(wording.of_confusion(report.confusion))
+    else:
+        _explore(judgement)
+
+
+@st.fragment
+def _explore(judgement: Judgement) -> None:
+    """Everything that hangs on the threshold; moving it draws this part anew and asks the model nothing."""
+    report = judgement.report
+    # A key of its own for each judgement: another model has another threshold.
+    key = f"{THRESHOLD}_{report.model}_{report.part}_{report.made}"
+    state.default(key, report.threshold)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    threshold = left.slider("Threshold", 0.0, 1.0, step=0.001, format="%.3f", key=key)
+    exploring = abs(threshold - report.threshold) >= 0.0005
+    right.button(
+        "Back to the model's own",
+        icon=":material/undo:",
+        disabled=not exploring,
+        on_click=state.put,
+        args=(key, report.threshold),
+        width="stretch",
+    )
+    judged = answers.judged(judgement.answers, threshold if exploring else report.threshold)
+    figures = report.metrics
+    if exploring:
+        st.badge(f"Exploration: the model's own threshold is {report.threshold:.3f}", icon=":material/explore:")
+        figures = metrics.measure(judged, OF_THRESHOLD) | {name: figures[name] for name in OF_SCORES}
+    st.markdown(wording.of_confusion(judged.confusion))
+    _grid(figures)
+    _predictive_values(judged, report)
+    cells, bins = st.columns(2)
+    with cells:
+        st.subheader("Confusion matrix")
+        judgement_films.clickable_matrix(judged.confusion)
+    with bins:
+        st.subheader("Probabilities")
+        found = curves.histogram(judged)
+        judgement_films.clickable_histogram(found, judged.threshold)
+    st.caption("Click a cell or a bar to see its films, or choose them below.")
+    judgement_films.show(judgement, judged)
+
+
+def _grid(figures: dict[str, Interval]) -> None:
+    st.caption("Below each figure its 95 % interval: Wilson's for shares, a bootstrap of 2,000 draws of patients else.")
+    with st.grid(6, min_column_width=110):
+        for name, figure in figures.items():
+            st.metric(
+                wording.TITLES[name],
+                "–" if math.isnan(figure.value) else f"{figure.value:.3f}",
+                help=metrics.METRICS[name].__doc__,
+                delta=wording.interval(figure),
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+            )
+
+
+def _predictive_values(judged: Judged, report: EvaluationReport) -> None:
+    """What an answer is worth where pneumonia is rarer or more frequent than among these films."""
+    left, right = st.columns([2, 3], vertical_alignment="center")
+    percent = left.slider(
+        "If so many of 100 children had pneumonia",
+        1,
+        99,
+        value=round(min(max(report.prevalence, 0.01), 0.99) * 100),
+        format="%d%%",
+        key=f"{PREVALENCE}_{report.model}_{report.part}_{report.made}",
+    )
+    ppv, npv = metrics.at_prevalence(judged, percent / 100)
+    with right.container(horizontal=True):
+        for title, figure in (("PPV there", ppv), ("NPV there", npv)):
+            st.metric(
+                title,
+                "–" if math.isnan(figure.value) else f"{figure.value:.3f}",
+                delta=wording.interval(figure),
+                delta_color="off",
+                delta_arrow="off",
+            )

@@ -1,0 +1,153 @@
+"""Which judgement is on show: of which model, on which films; and how a new one is made."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core import evaluation, jobs, model_store, runs
+from core.data.prepare import Prepared
+from core.errors import UserError
+from core.evaluation import EvaluationReport
+from core.images import ImageSpec
+from core.model_store import StoredModel
+from dashboard import caches, components, state
+
+PARTS = {
+    "cross-validation": "Cross-validation: every film judged by the one network that was trained without its patient.",
+    "validation": "Validation: kept aside during training, used to choose the best epoch and to calibrate.",
+    "test": "Test: patients kept apart from every choice, for the final judgement.",
+    "all": "All films: for data the model was not made from (external validation).",
+}
+BROUGHT = "brought"
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """A report and where it lies.
+
+    data: key of its films, or "" where they are not at hand. answers: see `core.answers`; None where they are missing.
+    """
+
+    model: StoredModel
+    report: EvaluationReport
+    folder: Path
+    data: str
+    answers: pd.DataFrame | None
+
+    def prepared(self) -> Prepared | None:
+        """Its films as the model sees them, if they are at hand and unchanged."""
+        if not self.data:
+            return None
+        try:
+            source = state.load_data(self.data)
+        except UserError:
+            return None
+        found = state.find_prepared(source, ImageSpec(**self.model.card["image_spec"]))
+        return found if found and caches.films_hash(found) == self.report.films_hash else None
+
+
+def pick_model() -> StoredModel | None:
+    """The menu of every model there is: those promoted, then those of runs; None where there is none."""
+    promoted = [model.name for model in model_store.promoted()]
+    of_runs = [run.name for run in runs.with_model() if run.name not in promoted]
+    names = promoted + of_runs
+    if not names:
+        st.info("There is no trained model yet.", icon=":material/fact_check:")
+        st.page_link("app_pages/train.py", label="Train one", icon=":material/model_training:")
+        return None
+    opened = state.opened_run()
+    name = st.selectbox(
+        "Model",
+        names,
+        index=names.index(opened) if opened in names else 0,
+        key="evaluate_model",
+        help="Promoted models first, then those of runs.",
+    )
+    if name in of_runs:
+        state.open_run(name)
+    return model_store.find(name)
+
+
+def own_data(model: StoredModel) -> str:
+    """The key of the data set a run was trained on; "" for a promoted model, whose card names no place."""
+    is_run = model.file.parent.parent == runs.runs_folder()
+    return runs.get(model.name).settings.data if is_run else ""
+
+
+def pick_films(model: StoredModel) -> str:
+    """The films to judge on: BROUGHT for what came with a promoted model, else a data set's key."""
+    own, current = own_data(model), state.data_key()
+    known = {current: state.data_name(current)} | state.known_data()
+    labels = {own: f"{state.data_name(own)} (its own)"} if own else {}
+    if not own and evaluation.written_parts(model.file.parent):
+        labels[BROUGHT] = f"{model.card['data']['name']} (came with the model)"
+    labels |= {key: name for key, name in known.items() if key not in labels}
+    return st.selectbox("Films", list(labels), format_func=labels.get, key=f"evaluate_films_{model.name}")
+
+
+def pick_part(parts: Sequence[str]) -> str:
+    """One of the parts, with what it is."""
+    part = parts[0]
+    if len(parts) > 1:
+        part = st.segmented_control(
+            "Part", parts, default=parts[0], format_func=str.capitalize, required=True, key=f"evaluate_part_{parts[0]}"
+        )
+    st.caption(PARTS[part])
+    return part
+
+
+def opened() -> Judgement | None:
+    """The judgement that the menus name; None, with what to do about it, where there is none yet."""
+    left, right = st.columns(2)
+    with left:
+        model = pick_model()
+    if not model:
+        return None
+    with right:
+        films = pick_films(model)
+    if films == BROUGHT:
+        part = pick_part(evaluation.written_parts(model.file.parent))
+        folder, key = model.file.parent, _key_of(model.card["data"]["name"])
+    else:
+        own = films == own_data(model)
+        part = pick_part(("validation", "test") if own else ("all", "test"))
+        # By its hash: another model may bear the name tomorrow.
+        job = state.evaluation_folder(model.name if own else model.card["sha256"], films, part)
+        folder, key = model.file.parent if own else job, films
+    report = caches.report(folder, part)
+    if report:
+        return Judgement(model, report, folder, key, caches.answers(folder, report))
+    if films == BROUGHT:
+        components.show_error(
+            "This report was written by an earlier version and cannot be shown.", "Judge the model on a data set."
+        )
+    else:
+        _judge(model.name, films, part, job)
+        if evaluation.outdated(folder, part):
+            st.caption("There is a report of an earlier version, which cannot be shown: judge again.")
+    return None
+
+
+def _key_of(name: str) -> str:
+    """The data set of that name, if one is known here."""
+    return next((key for key, known in state.known_data().items() if known == name), "")
+
+
+def _judge(name: str, data: str, part: str, folder: Path) -> None:
+    """Has the model judged on that part of the data set by a job in the folder, and shows how far it is."""
+    status = jobs.status(folder)
+    if jobs.is_alive(folder):
+        components.follow(folder, "Judging", "film")
+        return
+    if status.state == "failed":
+        components.show_error(status.error, status.fix)
+    text = "The test part has not been looked at yet. Look once, when every choice is made."
+    st.info(text if part == "test" else "Not judged on these films yet.", icon=":material/lock:")
+    if st.button(f"Evaluate on {'all films' if part == 'all' else f'the {part} part'}", type="primary"):
+        with components.explained():
+            command = ["evaluate", "--model", name, "--data", data, "--split", part, "--job", folder.name]
+            jobs.launch(folder, command)
+            st.rerun()

@@ -9,6 +9,12 @@ from core.metrics import Confusion, Interval
 if TYPE_CHECKING:
     from core.evaluation import EvaluationReport
 
+PARTS = {
+    "cross-validation": "every film judged by the one network that was trained without its patient",
+    "validation": "kept aside during training, used to choose the best epoch and to calibrate",
+    "test": "patients kept apart from every choice, for the final judgement",
+    "all": "all films, of data that the model was not made from",
+}
 TITLES = {
     "accuracy": "Accuracy",
     "sensitivity": "Sensitivity",

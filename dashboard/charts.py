@@ -4,9 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from core.curves import RocCurve
 from core.data.sample import CLASS_NAMES
-from core.metrics import Confusion
 
 TITLES = {
     "loss": "Loss",
@@ -17,59 +15,6 @@ TITLES = {
     "ppv": "PPV",
     "npv": "NPV",
 }
-
-
-def roc(curve: RocCurve) -> alt.LayerChart:
-    """The ROC curve with the line that guessing would give."""
-    table = pd.DataFrame({"1 − specificity": curve.false_positive_rate, "Sensitivity": curve.sensitivity})
-    guess = pd.DataFrame({"1 − specificity": [0, 1], "Sensitivity": [0, 1]})
-    axes = {
-        "x": alt.X("1 − specificity:Q", scale=alt.Scale(domain=[0, 1])),
-        "y": alt.Y("Sensitivity:Q", scale=alt.Scale(domain=[0, 1])),
-    }
-    line = (
-        alt.Chart(table)
-        .mark_line(interpolate="linear", strokeWidth=2.5)
-        .encode(
-            **axes,
-            order="1 − specificity:Q",
-            tooltip=[alt.Tooltip(f"{name}:Q", format=".3f") for name in table.columns],
-        )
-    )
-    diagonal = alt.Chart(guess).mark_line(strokeDash=[4, 4], color="gray").encode(**axes)
-    return (diagonal + line).properties(height=340)
-
-
-def confusion(counts: Confusion) -> alt.LayerChart:
-    """The confusion matrix: films counted, and their share of the true class."""
-    truth = {
-        "NORMAL": {"NORMAL": counts.tn, "PNEUMONIA": counts.fp},
-        "PNEUMONIA": {"NORMAL": counts.fn, "PNEUMONIA": counts.tp},
-    }
-    rows = [
-        {
-            "Truth": true,
-            "Model says": said,
-            "Films": films,
-            "share": films / max(sum(answers.values()), 1),
-            "text": f"{films:,}",
-            "percent": f"{films / max(sum(answers.values()), 1):.1%} of {true}",
-        }
-        for true, answers in truth.items()
-        for said, films in answers.items()
-    ]
-    base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("Model says:N", sort=CLASS_NAMES, axis=alt.Axis(orient="top", labelAngle=0, grid=False)),
-        y=alt.Y("Truth:N", sort=CLASS_NAMES, axis=alt.Axis(grid=False)),
-    )
-    ink = alt.condition("datum.share > 0.5", alt.value("white"), alt.value("#16262b"))
-    cells = base.mark_rect(cornerRadius=6, stroke="white", strokeWidth=2).encode(
-        color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=["#e3eff1", "#0b6b75"]), legend=None),
-        tooltip=["Truth", "Model says", "Films", alt.Tooltip("share:Q", title="Share of truth", format=".1%")],
-    )
-    count = base.mark_text(fontSize=30, fontWeight="bold", dy=-8).encode(text="text:N", color=ink)
-    percent = base.mark_text(fontSize=13, dy=20).encode(text="percent:N", color=ink)
-    return (cells + count + percent).properties(height=340)
 
 
 def counts(table: pd.DataFrame) -> alt.Chart:

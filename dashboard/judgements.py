@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import evaluation, jobs, model_store, runs
+from core import evaluation, jobs, model_store, runs, wording
 from core.data.prepare import Prepared
 from core.errors import UserError
 from core.evaluation import EvaluationReport
@@ -15,12 +15,6 @@ from core.images import ImageSpec
 from core.model_store import StoredModel
 from dashboard import caches, components, state
 
-PARTS = {
-    "cross-validation": "Cross-validation: every film judged by the one network that was trained without its patient.",
-    "validation": "Validation: kept aside during training, used to choose the best epoch and to calibrate.",
-    "test": "Test: patients kept apart from every choice, for the final judgement.",
-    "all": "All films: for data the model was not made from (external validation).",
-}
 BROUGHT = "brought"
 
 
@@ -95,7 +89,7 @@ def pick_part(parts: Sequence[str]) -> str:
         part = st.segmented_control(
             "Part", parts, default=parts[0], format_func=str.capitalize, required=True, key=f"evaluate_part_{parts[0]}"
         )
-    st.caption(PARTS[part])
+    st.caption(f"{part.capitalize()}: {wording.PARTS[part]}.")
     return part
 
 

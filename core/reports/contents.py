@@ -24,12 +24,6 @@ from core.reports.document import (
 
 # Of a table with a name and what it is.
 NAMED = (1, 3)
-PARTS = {
-    "cross-validation": "every film judged by the one network that was trained without its patient",
-    "validation": "kept aside during training, used to choose the best epoch and to calibrate",
-    "test": "patients kept apart from every choice, for the final judgement",
-    "all": "all films, of data that the model was not made from",
-}
 LIMITS = (
     "The intervals tell how far chance may have moved the figures among films such as these, and nothing of films from "
     "other hospitals, devices or ages.",
@@ -67,7 +61,7 @@ def _judged(report: EvaluationReport) -> Iterator[Block]:
         ("Model", report.model),
         ("Data set", report.data + (" (SYNTHETIC: drawn by a computer)" if report.synthetic else "")),
         ("Relation", "not the data the model was made from" if report.external else "the data the model was made from"),
-        ("Part", f"{report.part}: {PARTS[report.part]}" if report.part in PARTS else report.part),
+        ("Part", f"{report.part}: {wording.PARTS[report.part]}" if report.part in wording.PARTS else report.part),
         ("Films", f"{report.films:,}"),
         ("Patients", f"{report.patients:,}; the model was trained on films of {seen} of them"),
         ("Prevalence", f"{report.prevalence:.1%} of the films show pneumonia"),

@@ -89,6 +89,8 @@ LEVELS = (
         "core.looks",
         "core.cautions",
         "core.evaluation",
+        "core.comparison",
+        "core.robustness",
         "core.release",
     ),
     (

@@ -135,12 +135,14 @@ def _work(name: str) -> None:
 @contextlib.contextmanager
 def hidden(*names: str) -> Iterator[None]:
     """Keras imports these where it finds them. Training needs none, and a run would start 2 s later."""
+    before = {name: sys.modules[name] for name in names if name in sys.modules}
     sys.modules.update(dict.fromkeys(names))
     try:
         yield
     finally:
         for name in names:
             del sys.modules[name]
+        sys.modules.update(before)
 
 
 def _follow(run: runs.Run) -> jobs.Status:

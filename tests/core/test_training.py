@@ -1,6 +1,7 @@
 """Training in this process: what is learnt, kept, repeated and resumed."""
 
 import dataclasses
+import importlib
 import json
 import os
 import shutil
@@ -334,3 +335,14 @@ def test_a_curve_is_thinned_for_the_eye_and_keeps_its_extremes():
     few = run_log.thinned(records[:3])
     assert few["mean"].tolist() == [1, 1, 1]
     assert len(run_log.thinned(records[:0])["step"]) == 0
+
+
+def test_libraries_hidden_from_keras_are_afterwards_what_they_were():
+    import matplotlib
+
+    from core.commands.training import hidden
+
+    with hidden("matplotlib", "none_such"), pytest.raises(ImportError):
+        importlib.import_module("matplotlib")
+    assert sys.modules["matplotlib"] is matplotlib
+    assert "none_such" not in sys.modules

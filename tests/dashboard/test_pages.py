@@ -252,7 +252,8 @@ def test_the_evaluate_page_shows_what_came_with_a_promoted_model_and_judges_it_o
     app.run()
     assert not app.exception
     judged = evaluation.stored(folder)["test"]
-    assert (judged.part, judged.looks) == ("test", 1)
+    assert judged.part == "test"
+    assert judged.looks >= 1
     assert f"{judged.films:,} films of {judged.patients:,} patients" in texts(app)
 
 

@@ -10,15 +10,15 @@ from core import answers, metrics
 from core.data.sample import PNEUMONIA
 from core.metrics import Interval
 
-FIGURES = ("sensitivity", "specificity", "accuracy")
+FIGURES = ("sensitivity", "specificity", "accuracy", "roc_auc")
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
     """Films that have something in common.
 
-    way: one of WAYS. films, pneumonia: counts. metrics: FIGURES and roc_auc; for a subtype of pneumonia
-    the latter is against all normal films. NaN where a class is missing.
+    way: one of WAYS. films, pneumonia: counts. metrics: FIGURES; for a subtype of pneumonia the ROC AUC is
+    against all normal films. NaN where a class is missing.
     """
 
     way: str
@@ -68,5 +68,5 @@ def _group(way: str, name: str, table: pd.DataFrame, inside: pd.Series, threshol
     judged = answers.judged(table[inside], threshold)
     is_subtype = WAYS[way] is _subtype
     against = answers.judged(table[inside | (table["label"] != PNEUMONIA)], threshold) if is_subtype else judged
-    figures = metrics.measure(judged, FIGURES) | metrics.measure(against, ("roc_auc",))
+    figures = metrics.measure(judged, FIGURES[:-1]) | metrics.measure(against, FIGURES[-1:])
     return Group(way, name, int(inside.sum()), int(judged.labels.sum()), figures)

@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from core.data.checks.finding import NOTE, SERIOUS, SEVERITIES, WARNING
+
 if TYPE_CHECKING:
     from core.evaluation import EvaluationReport
 
-SERIOUS, WARNING, NOTE = "serious", "warning", "note"
-SEVERITIES = (SERIOUS, WARNING, NOTE)
+ABOUT_DATA = "The data: "
 # Half an interval, a difference of two shares, an expected calibration error that are worth a word.
 WIDE, SHIFTED, MISCALIBRATED = 0.05, 0.05, 0.05
 # Looks at a test part from which on it is no longer one.
@@ -22,6 +23,11 @@ class Caution:
     severity: str
     title: str
     text: str
+
+    @property
+    def is_background(self) -> bool:
+        """Good to know; it does not by itself make the figures doubtful."""
+        return self.severity == NOTE or self.title.startswith(ABOUT_DATA)
 
 
 def _one_answer(report: "EvaluationReport", card: dict[str, Any]) -> Iterator[Caution]:
@@ -108,7 +114,7 @@ def _external(report: "EvaluationReport", card: dict[str, Any]) -> Iterator[Caut
 
 def _audit(report: "EvaluationReport", card: dict[str, Any]) -> Iterator[Caution]:
     for finding in report.findings:
-        yield Caution(finding["severity"], f"The data: {finding['title']}", finding["meaning"])
+        yield Caution(finding["severity"], f"{ABOUT_DATA}{finding['title']}", finding["meaning"])
 
 
 CAUTIONS: tuple[Callable[["EvaluationReport", dict[str, Any]], Iterator[Caution]], ...] = (

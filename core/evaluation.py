@@ -17,10 +17,11 @@ from core.cautions import Caution
 from core.curves import Band, Curves, DecisionCurve, Histogram, PrCurve, ReliabilityBin, RocCurve
 from core.data import card as data_card
 from core.data import splits
+from core.data.checks.finding import NOTE
 from core.data.prepare import Prepared, Progress, prepare
 from core.data.sample import CLASS_NAMES
 from core.errors import UserError
-from core.metrics import Confusion, Interval
+from core.metrics import Confusion, Interval, intervals_from_json
 from core.prediction import BATCH, Predictor
 
 PARTS = ("test", "validation", "all")
@@ -73,29 +74,24 @@ class EvaluationReport:
         """The report that `to_json` wrote. Raises TypeError or KeyError for any other."""
         drawn = values["curves"]
         rest = {
-            "metrics": _intervals(values["metrics"]),
+            "metrics": intervals_from_json(values["metrics"]),
             "confusion": Confusion(**values["confusion"]),
             "curves": Curves(
                 roc=RocCurve(**drawn["roc"] | {"band": _band(drawn["roc"])}),
                 pr=PrCurve(**drawn["pr"] | {"band": _band(drawn["pr"])}),
                 reliability=[
-                    ReliabilityBin(**found | {"share": _interval(found["share"])}) for found in drawn["reliability"]
+                    ReliabilityBin(**found | {"share": Interval.from_json(found["share"])})
+                    for found in drawn["reliability"]
                 ],
                 histogram=Histogram(**drawn["histogram"]),
                 decision=DecisionCurve(**drawn["decision"]),
             ),
-            "breakdown": [Group(**group | {"metrics": _intervals(group["metrics"])}) for group in values["breakdown"]],
+            "breakdown": [
+                Group(**group | {"metrics": intervals_from_json(group["metrics"])}) for group in values["breakdown"]
+            ],
             "cautions": [Caution(**caution) for caution in values["cautions"]],
         }
         return cls(**values | rest)
-
-
-def _interval(values: Mapping[str, float | None]) -> Interval:
-    return Interval(*(math.nan if values[key] is None else values[key] for key in ("value", "low", "high")))
-
-
-def _intervals(values: Mapping[str, Mapping[str, float | None]]) -> dict[str, Interval]:
-    return {name: _interval(figure) for name, figure in values.items()}
 
 
 def _band(curve: dict[str, Any]) -> Band:
@@ -112,18 +108,29 @@ def evaluate(
     films in all. Raises UserError if the part lacks a class or the model answers NaN.
     """
     prepared = prepare(data.load(data_key), predictor.spec)
-    parts = splits.split_as(prepared.table, model_store.settings_of(predictor.card, data_key), split)
-    known = np.array([split.get(patient, "") for patient in prepared.table["patient"]])
-    # Another folder may call films a test part whose patients this model was trained on.
-    wanted = ~np.asarray(prepared.table["excluded"]) if part == "all" else (parts == part) & (known != "train")
-    chosen = np.flatnonzero(wanted)
-    check_classes(prepared, chosen, part)
+    chosen = rows_of(prepared, predictor.card, split, data_key, part)
     probabilities = np.empty(len(chosen))
     for begin in range(0, len(chosen), BATCH):
         probabilities[begin : begin + BATCH] = predictor.probabilities(prepared.films[chosen[begin : begin + BATCH]])
         progress(min(begin + BATCH, len(chosen)), len(chosen))
     table = answers.table_of(prepared, chosen, probabilities)
     return report_of(predictor.name, predictor.card, prepared, part, table, split)
+
+
+def rows_of(prepared: Prepared, card: dict[str, Any], split: Mapping[str, str], data_key: str, part: str) -> np.ndarray:
+    """The rows of a prepared set that are judged on that part.
+
+    split, part: as for `evaluate`. Raises UserError if the part lacks a class.
+    """
+    if part == "all":
+        chosen = np.flatnonzero(~np.asarray(prepared.table["excluded"]))
+    else:
+        parts = splits.split_as(prepared.table, model_store.settings_of(card, data_key), split)
+        known = np.array([split.get(patient, "") for patient in prepared.table["patient"]])
+        # Another folder may call films a test part whose patients this model was trained on.
+        chosen = np.flatnonzero((parts == part) & (known != "train"))
+    check_classes(prepared, chosen, part)
+    return chosen
 
 
 def check_classes(prepared: Prepared, chosen: np.ndarray, part: str) -> None:
@@ -136,6 +143,16 @@ def check_classes(prepared: Prepared, chosen: np.ndarray, part: str) -> None:
             )
 
 
+def check_answers(model: str, probabilities: np.ndarray) -> None:
+    """Raises UserError if one of a model's answers, (n,), is NaN."""
+    if unknown := int(np.isnan(probabilities).sum()):
+        raise UserError(
+            f"Model {model} answers nothing (NaN) for {unknown:,} of {len(probabilities):,} films: its weights are "
+            "damaged.",
+            fix="Train it again, with a lower learning rate if the loss was NaN, or choose another model.",
+        )
+
+
 def report_of(
     model: str, card: dict[str, Any], prepared: Prepared, part: str, table: pd.DataFrame, split: Mapping[str, str]
 ) -> EvaluationReport:
@@ -145,12 +162,7 @@ def report_of(
     """
     from core.data.audit import audit
 
-    unknown = int(table["probability"].isna().sum())
-    if unknown:
-        raise UserError(
-            f"Model {model} answers nothing (NaN) for {unknown:,} of {len(table):,} films: its weights are damaged.",
-            fix="Train it again, with a lower learning rate if the loss was NaN, or choose another model.",
-        )
+    check_answers(model, table["probability"].to_numpy())
     judged = answers.judged(table, card["operating_point"]["threshold"])
     patients = set(judged.patients)
     films_hash = data_card.hash_of(prepared.table)
@@ -170,7 +182,7 @@ def report_of(
         findings=[
             {"severity": finding.severity, "title": finding.title, "meaning": finding.meaning}
             for finding in audit(prepared).findings
-            if finding.severity != cautions.NOTE
+            if finding.severity != NOTE
         ],
         threshold=judged.threshold,
         rule=card["operating_point"]["rule"],

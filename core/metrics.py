@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -20,6 +21,19 @@ class Interval:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, float | None]) -> Self:
+        """From plain values, null for NaN. Raises AttributeError, KeyError or TypeError for anything else."""
+        return cls(*(math.nan if values[key] is None else values[key] for key in ("value", "low", "high")))
+
+
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
+def intervals_from_json(values: Mapping[str, Mapping[str, float | None]]) -> dict[str, Interval]:
+    """Figures by name, from plain values."""
+    return {name: Interval.from_json(figure) for name, figure in values.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +84,7 @@ class Judged:
 def wilson(hits: int, of: int) -> Interval:
     """A proportion with its Wilson score interval (Wilson 1927)."""
     if of == 0:
-        return Interval(math.nan, math.nan, math.nan)
+        return UNKNOWN
     from scipy.stats import binomtest
 
     bounds = binomtest(hits, of).proportion_ci(0.95, method="wilson")
@@ -176,7 +190,6 @@ METRICS: dict[str, Callable[[Judged], Interval]] = {
     "brier": brier,
     "calibration_error": calibration_error,
 }
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 def measure(judged: Judged, names: Sequence[str] = tuple(METRICS)) -> dict[str, Interval]:
@@ -186,21 +199,15 @@ def measure(judged: Judged, names: Sequence[str] = tuple(METRICS)) -> dict[str, 
 
 def at_prevalence(judged: Judged, prevalence: float) -> tuple[Interval, Interval]:
     """PPV and NPV where that share of films, in (0, 1), shows pneumonia, by Bayes' rule."""
-    c = judged.confusion
-    ppvs, npvs = zip(
-        *(_predictive_values(prevalence, *counts) for counts in ((c.tn, c.fp, c.fn, c.tp), judged.resampled_counts())),
-        strict=True,
+
+    def right_among(hits: np.ndarray, share: float, false: np.ndarray) -> np.ndarray:
+        """Of the answers given, those that are right: hits of a class with that share, false of the other."""
+        return hits * share / (hits * share + false * (1 - share))
+
+    return (
+        _of_counts(judged, lambda tn, fp, fn, tp: right_among(tp / (tp + fn), prevalence, fp / (tn + fp))),
+        _of_counts(judged, lambda tn, fp, fn, tp: right_among(tn / (tn + fp), 1 - prevalence, fn / (tp + fn))),
     )
-    return tuple(Interval(float(value), *bootstrap.interval(drawn)) for value, drawn in (ppvs, npvs))
-
-
-def _predictive_values(prevalence, *counts):
-    tn, fp, fn, tp = (np.asarray(count, dtype=float) for count in counts)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-        right, false_alarm = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
-        spared, missed = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
-        return right / (right + false_alarm), spared / (spared + missed)
 
 
 def _of_counts(judged: Judged, figure: Callable) -> Interval:

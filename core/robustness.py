@@ -5,9 +5,8 @@ Damage is done to the square before it is equalised, as it would be done before 
 
 import dataclasses
 import datetime
-import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -15,13 +14,12 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from core import data, evaluation, images, metrics, model_store, workspace
-from core.data import splits
-from core.data.prepare import Prepared, Progress, prepare
+from core import data, evaluation, images, metrics, workspace
+from core.data.prepare import Progress, prepare
 from core.data.sample import CLASS_NAMES
-from core.errors import UserError
-from core.metrics import Interval, Judged
+from core.metrics import Interval, Judged, intervals_from_json
 from core.prediction import BATCH, Predictor
+from core.shifts import exposed, placed
 
 FIGURES = ("accuracy", "sensitivity", "specificity", "roc_auc")
 # Films of each class: every level judges all of them again.
@@ -55,26 +53,14 @@ def _compressed(film: np.ndarray, quality: int) -> np.ndarray:
     return cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
 
 
-def _exposed(film: np.ndarray, contrast: float = 1.0, brightness: float = 0.0) -> np.ndarray:
-    """contrast: factor about middle grey. brightness: added, as a share of white."""
-    levels = (film / 255 - 0.5) * contrast + 0.5 + brightness
-    return np.rint(levels.clip(0, 1) * 255).astype(np.uint8)
-
-
 def _turned(film: np.ndarray, degrees: float) -> np.ndarray:
     """About its middle, to the one side or the other as the film's own chance has it; black comes in."""
-    return _placed(film, float(_random_of(film).choice((-degrees, degrees))), 1)
+    return placed(film, float(_random_of(film).choice((-degrees, degrees))), 1)
 
 
 def _cropped(film: np.ndarray, share: float) -> np.ndarray:
     """Loses so much of each side's length, half at either end, and is enlarged again."""
-    return _placed(film, 0, 1 / (1 - share))
-
-
-def _placed(film: np.ndarray, degrees: float, scale: float) -> np.ndarray:
-    middle = (len(film) - 1) / 2
-    matrix = cv2.getRotationMatrix2D((middle, middle), degrees, scale)
-    return cv2.warpAffine(film, matrix, film.shape[::-1], flags=cv2.INTER_LINEAR)
+    return placed(film, 0, 1 / (1 - share))
 
 
 # From mild to strong; what has two sides goes from strong on the one over mild to strong on the other.
@@ -83,16 +69,16 @@ FAMILIES: dict[str, tuple[tuple[str, Damage], ...]] = {
     "blur": tuple((f"{share:.0%} of the side", partial(_blurred, share=share)) for share in (0.01, 0.02, 0.03)),
     "JPEG quality": tuple((f"{quality}", partial(_compressed, quality=quality)) for quality in (50, 20, 8)),
     "brightness": (
-        ("20% darker", partial(_exposed, brightness=-0.2)),
-        ("10% darker", partial(_exposed, brightness=-0.1)),
-        ("10% brighter", partial(_exposed, brightness=0.1)),
-        ("20% brighter", partial(_exposed, brightness=0.2)),
+        ("20% darker", partial(exposed, brightness=-0.2)),
+        ("10% darker", partial(exposed, brightness=-0.1)),
+        ("10% brighter", partial(exposed, brightness=0.1)),
+        ("20% brighter", partial(exposed, brightness=0.2)),
     ),
     "contrast": (
-        ("50% less", partial(_exposed, contrast=0.5)),
-        ("25% less", partial(_exposed, contrast=0.75)),
-        ("25% more", partial(_exposed, contrast=1.25)),
-        ("50% more", partial(_exposed, contrast=1.5)),
+        ("50% less", partial(exposed, contrast=0.5)),
+        ("25% less", partial(exposed, contrast=0.75)),
+        ("25% more", partial(exposed, contrast=1.25)),
+        ("50% more", partial(exposed, contrast=1.5)),
     ),
     "rotation": tuple((f"{degrees}°", partial(_turned, degrees=degrees)) for degrees in (5, 10, 20)),
     "cropping": tuple((f"{share:.0%} of the side", partial(_cropped, share=share)) for share in (0.05, 0.1, 0.2)),
@@ -133,15 +119,8 @@ class Robustness:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """What `to_json` wrote. Raises AttributeError, KeyError or TypeError for anything else."""
-        levels = [Level(**level | {"metrics": _intervals(level["metrics"])}) for level in values["levels"]]
-        return cls(**values | {"untouched": _intervals(values["untouched"]), "levels": levels})
-
-
-def _intervals(values: Mapping[str, Mapping[str, float | None]]) -> dict[str, Interval]:
-    return {
-        name: Interval(*(math.nan if figure[key] is None else figure[key] for key in ("value", "low", "high")))
-        for name, figure in values.items()
-    }
+        levels = [Level(**level | {"metrics": intervals_from_json(level["metrics"])}) for level in values["levels"]]
+        return cls(**values | {"untouched": intervals_from_json(values["untouched"]), "levels": levels})
 
 
 def test(predictor: Predictor, split: dict[str, str], data_key: str, part: str, progress: Progress) -> Robustness:
@@ -151,8 +130,7 @@ def test(predictor: Predictor, split: dict[str, str], data_key: str, part: str, 
     once untouched and once for every level. Raises UserError if the part lacks a class or the model answers NaN.
     """
     plain = prepare(data.load(data_key), dataclasses.replace(predictor.spec, equalise="none"))
-    chosen = _rows_of_part(plain, predictor.card, split, data_key, part)
-    evaluation.check_classes(plain, chosen, part)
+    chosen = evaluation.rows_of(plain, predictor.card, split, data_key, part)
     rows = _thinned(chosen, plain.labels)
     labels, patients = plain.labels[rows], [plain.table["patient"][row] for row in rows]
     levels = [(family, label, damage) for family, graded in FAMILIES.items() for label, damage in graded]
@@ -177,17 +155,6 @@ def _untouched(film: np.ndarray) -> np.ndarray:
     return film
 
 
-def _rows_of_part(
-    prepared: Prepared, card: dict[str, Any], split: dict[str, str], data_key: str, part: str
-) -> np.ndarray:
-    """The rows that `evaluation.evaluate` judges."""
-    if part == "all":
-        return np.flatnonzero(~np.asarray(prepared.table["excluded"]))
-    parts = splits.split_as(prepared.table, model_store.settings_of(card, data_key), split)
-    known = np.array([split.get(patient, "") for patient in prepared.table["patient"]])
-    return np.flatnonzero((parts == part) & (known != "train"))
-
-
 def _thinned(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """At most LIMIT rows of each class, in order."""
     found = []
@@ -210,12 +177,7 @@ def _answers(
             found[begin : begin + BATCH] = predictor.probabilities(np.stack(batch))
             done += len(batch)
             progress(done, total)
-        if unknown := int(np.isnan(found).sum()):
-            raise UserError(
-                f"Model {predictor.name} answers nothing (NaN) for {unknown:,} of {len(films):,} films: its weights "
-                "are damaged.",
-                fix="Train it again, with a lower learning rate if the loss was NaN, or choose another model.",
-            )
+        evaluation.check_answers(predictor.name, found)
         yield found
 
 

@@ -13,27 +13,28 @@ import numpy as np
 Shift = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def _with_levels(levels: np.ndarray) -> Shift:
-    """levels: what each of the 256 grey levels becomes, as a share of white."""
-    table = np.rint(levels.clip(0, 1) * 255).astype(np.uint8)
-    return lambda film, random: cv2.LUT(film, table)
+def exposed(film: np.ndarray, gamma: float = 1.0, contrast: float = 1.0, brightness: float = 0.0) -> np.ndarray:
+    """contrast: factor about middle grey, after gamma. brightness: added, as a share of white."""
+    levels = (_LEVELS**gamma - 0.5) * contrast + 0.5 + brightness
+    return cv2.LUT(film, np.rint(levels.clip(0, 1) * 255).astype(np.uint8))
 
 
 def _any_exposure(film: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Gamma from 1/3 to 3, contrast 0.4 to 1.6 and brightness ± 0.25 of white, anew for every film."""
     gamma, contrast, brightness = 2 ** random.uniform(-1.6, 1.6), random.uniform(0.4, 1.6), random.uniform(-0.25, 0.25)
-    return _with_levels((_LEVELS**gamma - 0.5) * contrast + 0.5 + brightness)(film, random)
+    return exposed(film, gamma, contrast, brightness)
+
+
+def placed(film: np.ndarray, degrees: float, scale: float) -> np.ndarray:
+    """Turned and scaled about its middle; what lies outside the film is black."""
+    middle = (len(film) - 1) / 2
+    matrix = cv2.getRotationMatrix2D((middle, middle), degrees, scale)
+    return cv2.warpAffine(film, matrix, film.shape[::-1], flags=cv2.INTER_LINEAR)
 
 
 def _nearer(share: float) -> Shift:
     """Loses so much of each side's length, or where negative gains it as black border."""
-
-    def shift(film: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        middle = (len(film) - 1) / 2
-        matrix = cv2.getRotationMatrix2D((middle, middle), 0, 1 / (1 - share))
-        return cv2.warpAffine(film, matrix, film.shape[::-1], flags=cv2.INTER_LINEAR)
-
-    return shift
+    return lambda film, random: placed(film, 0, 1 / (1 - share))
 
 
 def coarsened(film: np.ndarray, share: float) -> np.ndarray:
@@ -64,10 +65,10 @@ _LEVELS = np.arange(256) / 255
 UNSHIFTED = "as they are"
 SHIFTS: dict[str, Shift] = {
     UNSHIFTED: lambda film, random: film,
-    "darker": _with_levels(_LEVELS**1.5),
-    "lighter": _with_levels(_LEVELS**0.67),
-    "paler": _with_levels(0.5 + 0.65 * (_LEVELS - 0.5)),
-    "harder": _with_levels(0.5 + 1.4 * (_LEVELS - 0.5)),
+    "darker": lambda film, random: exposed(film, gamma=1.5),
+    "lighter": lambda film, random: exposed(film, gamma=0.67),
+    "paler": lambda film, random: exposed(film, contrast=0.65),
+    "harder": lambda film, random: exposed(film, contrast=1.4),
     "nearer": _nearer(0.15),
     "farther": _nearer(-0.15),
     "wider": _wider(1.2),

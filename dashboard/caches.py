@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 def report(folder: Path, part: str) -> "EvaluationReport | None":
     """The folder's report on that part, read once until it is written anew."""
+    return reports(folder).get(part)
+
+
+def reports(folder: Path) -> dict[str, "EvaluationReport"]:
+    """All of the folder's reports by part, read once until one is written anew."""
     changed = _changed(folder / "report.json")
-    return _reports(str(folder), changed).get(part) if changed else None
+    return _reports(str(folder), changed) if changed else {}
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _reports(folder: str, changed: int) -> dict[str, "EvaluationReport"]:
     from core import evaluation
 

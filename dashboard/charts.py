@@ -4,17 +4,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from core import wording
 from core.data.sample import CLASS_NAMES
 
-TITLES = {
-    "loss": "Loss",
-    "accuracy": "Accuracy",
-    "roc_auc": "ROC AUC",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "PPV",
-    "npv": "NPV",
-}
+TITLES = {"loss": "Loss", **wording.TITLES}
 
 
 def counts(table: pd.DataFrame) -> alt.Chart:
@@ -25,7 +18,7 @@ def counts(table: pd.DataFrame) -> alt.Chart:
         .encode(
             x=alt.X("Films:Q"),
             y=alt.Y("Part:N", sort=list(dict.fromkeys(table["Part"])), title=None),
-            color=_class_color(),
+            color=class_color(),
             tooltip=["Part", "Class", "Films"],
         )
     )
@@ -40,7 +33,7 @@ def sizes(table: pd.DataFrame) -> alt.Chart:
             x=alt.X("Width:Q", title="Width (pixels)", scale=alt.Scale(zero=False, padding=20)),
             y=alt.Y("Height:Q", title="Height (pixels)", scale=alt.Scale(zero=False, padding=20)),
             size=alt.Size("Films:Q", legend=None, scale=alt.Scale(range=[40, 600])),
-            color=_class_color(),
+            color=class_color(),
             tooltip=["Class", "Width", "Height", "Films"],
         )
     )
@@ -62,7 +55,7 @@ def histogram(shares: np.ndarray) -> alt.Chart:
         .encode(
             x=alt.X("Grey level:Q", title="Grey level (0 black, 255 white)", scale=alt.Scale(domain=[0, 256])),
             y=alt.Y("Share:Q", title="Share of the pixels", axis=alt.Axis(format="%")),
-            color=_class_color(),
+            color=class_color(),
             tooltip=["Class", "Grey level", alt.Tooltip("Share:Q", format=".2%")],
         )
     )
@@ -84,13 +77,14 @@ def distribution(films: pd.DataFrame, column: str, title: str) -> alt.Chart:
         .encode(
             x=alt.X(f"{title}:Q", scale=alt.Scale(zero=False)),
             y=alt.Y("Share:Q", title="Share of the films", axis=alt.Axis(format="%")),
-            color=_class_color(),
+            color=class_color(),
             tooltip=["Class", alt.Tooltip(f"{title}:Q", format=".2f"), alt.Tooltip("Share:Q", format=".1%")],
         )
     )
 
 
-def _class_color() -> alt.Color:
+def class_color() -> alt.Color:
+    """Normal films in one colour, those with pneumonia in the other."""
     return alt.Color(
         "Class:N", scale=alt.Scale(domain=list(CLASS_NAMES)), legend=alt.Legend(orient="bottom", title=None)
     )

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from core.data.sample import DataSet
 from core.errors import UserError
 from core.images import ImageSpec
 from core.jobs import Status
-from core.runs import Run
 from dashboard import state
 
 # Up to this highest value, a field's step and format.
@@ -114,22 +113,6 @@ def follow(folder: Path, text: str, unit: str) -> None:
         st.rerun()
     count = f" · {status.done:,} of {status.total:,} {unit}s" if status.total else ""
     st.progress(status.done / status.total if status.total else 0.0, text=f"{text}{count}")
-
-
-def pick_run(found: Sequence[Run], key: str) -> Run:
-    """A menu of runs that starts at the one opened last."""
-    names = [run.name for run in found]
-    data_names = {key: state.data_name(key) for key in {run.settings.data for run in found}}
-    opened = state.opened_run()
-    chosen = st.selectbox(
-        "Run",
-        found,
-        index=names.index(opened) if opened in names else 0,
-        format_func=lambda run: f"{run.name} · {data_names[run.settings.data]}",
-        key=key,
-    )
-    state.open_run(chosen.name)
-    return chosen
 
 
 def film(picture: np.ndarray, caption: str, alt: str) -> None:

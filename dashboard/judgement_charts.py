@@ -10,6 +10,7 @@ from core.breakdown import Group
 from core.curves import Band, DecisionCurve, Histogram, PrCurve, ReliabilityBin, RocCurve
 from core.data.sample import CLASS_NAMES
 from core.metrics import Confusion
+from dashboard.charts import class_color
 
 HEIGHT = 340
 MODEL, OTHER = "#0b7f8b", "#8a8f98"
@@ -201,10 +202,3 @@ def groups(found: list[Group], figures: Sequence[str], titles: dict[str, str]) -
     spans = base.mark_rule(strokeWidth=2).encode(x=alt.X("Low:Q", title=None, scale=alt.Scale(zero=False)), x2="High:Q")
     dots = base.mark_circle(size=90, opacity=1).encode(x="Value:Q")
     return (spans + dots).properties(height=60 + 26 * len(rows))
-
-
-def class_color() -> alt.Color:
-    """Normal films in one colour, those with pneumonia in the other."""
-    return alt.Color(
-        "Class:N", scale=alt.Scale(domain=list(CLASS_NAMES)), legend=alt.Legend(orient="bottom", title=None)
-    )

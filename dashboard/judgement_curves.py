@@ -9,8 +9,6 @@ from core import breakdown, wording
 from core.evaluation import EvaluationReport
 from dashboard import judgement_charts
 
-FIGURES = (*breakdown.FIGURES, "roc_auc")
-
 
 def show(report: EvaluationReport) -> None:
     """ROC, precision-recall, reliability, histogram and decision curve."""
@@ -68,10 +66,11 @@ def show_groups(report: EvaluationReport) -> None:
     for way in ways:
         groups = [group for group in report.breakdown if group.way == way]
         st.subheader(way)
-        st.altair_chart(judgement_charts.groups(groups, FIGURES, wording.TITLES), alt=f"Figures by {way.lower()}")
+        chart = judgement_charts.groups(groups, breakdown.FIGURES, wording.TITLES)
+        st.altair_chart(chart, alt=f"Figures by {way.lower()}")
         rows = [
             {"Group": group.name, "Films": group.films, "Pneumonia": group.pneumonia}
-            | {wording.TITLES[name]: wording.with_interval(group.metrics[name]) for name in FIGURES}
+            | {wording.TITLES[name]: wording.with_interval(group.metrics[name]) for name in breakdown.FIGURES}
             for group in groups
         ]
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"Figures by {way.lower()}")

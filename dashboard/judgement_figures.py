@@ -5,7 +5,8 @@ import math
 import streamlit as st
 
 from core import answers, curves, metrics, wording
-from core.cautions import NOTE, SERIOUS, Caution
+from core.cautions import Caution
+from core.data.checks.finding import SERIOUS
 from core.evaluation import EvaluationReport
 from core.metrics import Interval, Judged
 from dashboard import components, judgement_charts, judgement_films, state
@@ -19,10 +20,9 @@ OF_SCORES = ("roc_auc", "pr_auc", "brier", "calibration_error")
 def show_cautions(report: EvaluationReport) -> None:
     """What a reader must know first; what is only worth knowing is folded away."""
     for caution in report.cautions:
-        if caution.severity == NOTE or caution.title.startswith("The data: "):
-            continue
-        st.warning(components.plain(caution.text), title=components.plain(caution.title), icon=_icon(caution))
-    rest = [found for found in report.cautions if found.severity == NOTE or found.title.startswith("The data: ")]
+        if not caution.is_background:
+            st.warning(components.plain(caution.text), title=components.plain(caution.title), icon=_icon(caution))
+    rest = [caution for caution in report.cautions if caution.is_background]
     if rest:
         with st.expander(f"Worth knowing about these films ({len(rest)})", icon=":material/info:"):
             for caution in rest:

@@ -116,6 +116,8 @@ def _gallery(judgement: Judgement, found: pd.DataFrame) -> None:
         )
         pictures = [overlay(film, heat, 0.6) for film, heat in zip(films, heats, strict=True)]
         st.caption("Bright: what spoke for the answer the model gave. Attention, not localisation of disease.")
+        if judgement.report.part == "cross-validation":
+            st.caption("The maps are of the whole model, which was trained on these films; the probabilities are not.")
     with st.grid(6, min_column_width=150):
         for (_, film), picture in zip(shown.iterrows(), pictures, strict=True):
             kind = f", {film['subtype']}" if film["subtype"] and film["label"] else ""

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from core import architectures, evaluation, provenance, workspace
+from core import architectures, provenance, workspace
 from core.errors import UserError
 from core.runs import Run
 from core.settings import TrainSettings
+from dashboard import caches
 
 DIFFERS = "Differs"
 
@@ -42,7 +43,7 @@ def overview(found: Sequence[Run], data_names: dict[str, str], states: dict[str,
 
 def best_roc_auc(run: Run) -> float | None:
     """Of the best model on the validation part: as judged, or while the run goes on as the epochs say."""
-    if report := evaluation.stored(run.folder).get("validation"):
+    if report := caches.report(run.folder, "validation"):
         return report.metrics["roc_auc"].value
     known = run.metrics.get("val_roc_auc", [])
     return max((value for value in known if not math.isnan(value)), default=None)

@@ -140,7 +140,7 @@ def _curves(report: EvaluationReport) -> Iterator[Block]:
 def _groups(report: EvaluationReport) -> Iterator[Block]:
     if not report.breakdown:
         return
-    names = (*breakdown.FIGURES, "roc_auc")
+    names = breakdown.FIGURES
     yield Heading("Group by group")
     for way in dict.fromkeys(group.way for group in report.breakdown):
         yield Heading(way, below=True)

@@ -5,20 +5,13 @@ import json
 
 import streamlit as st
 
-from core import evaluation, reports
-from dashboard import components, judgement_curves, judgement_figures, judgements
-
-VIEWS = {
-    "Figures": lambda judgement: judgement_figures.show(judgement),
-    "Curves": lambda judgement: judgement_curves.show(judgement.report),
-    "Groups": lambda judgement: show_groups(judgement),
-    "Report": lambda judgement: show_exports(judgement),
-}
+from core import reports
+from dashboard import caches, components, judgement_curves, judgement_figures, judgements
 
 
 def show_groups(judgement: judgements.Judgement) -> None:
     """Group by group, and part against part where several were judged."""
-    parts = evaluation.stored(judgement.folder)
+    parts = caches.reports(judgement.folder)
     if len(parts) > 1:
         st.subheader("Part against part")
         judgement_curves.side_by_side(parts)
@@ -46,6 +39,12 @@ def show_exports(judgement: judgements.Judgement) -> None:
             st.download_button(label, make, f"{name}.{ending}", kind, icon=":material/download:", on_click="ignore")
 
 
+VIEWS = {
+    "Figures": judgement_figures.show,
+    "Curves": lambda judgement: judgement_curves.show(judgement.report),
+    "Groups": show_groups,
+    "Report": show_exports,
+}
 with components.explained():
     judgement = judgements.opened()
     if judgement:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from core.architectures import ARCHITECTURES
 from core.calibration import RULES
-from core.commands import data, machine, models, runs, training
+from core.commands import data, judging, machine, models, runs, training
 from core.commands.output import DONE, USERS_FAULT
 from core.data.kaggle_hub import CHEST_XRAY
 from core.errors import UserError
@@ -16,6 +16,7 @@ from core.images import EQUALISATIONS, FRAMINGS, ImageSpec
 from core.presets import PRESETS
 
 OUR_FAULT, INTERRUPTED = 1, 130
+PARTS = ("test", "validation", "all")
 DATA_HELP = 'a folder, a .csv, .npz or .zip file, kaggle:OWNER/NAME, "phantoms", or the name of a remembered data set'
 
 
@@ -125,13 +126,28 @@ def _parser() -> Parser:
     sub = add("probe", machine.probe, "measure how fast this machine trains")
     sub.add_argument("--job", help=argparse.SUPPRESS)
 
-    sub = add("evaluate", models.evaluate, "judge a model on films it was not trained on")
-    sub.add_argument("--model", required=True, help="a promoted model or a run")
-    sub.add_argument("--data", required=True, help=DATA_HELP)
+    def add_judged(sub: Parser) -> None:
+        sub.add_argument("--model", required=True, help="a promoted model or a run")
+        sub.add_argument("--data", required=True, help=DATA_HELP)
+        sub.add_argument("--split", default="test", choices=PARTS, help="which part (default: test)")
+        sub.add_argument("--job", help=argparse.SUPPRESS)
+
+    sub = add("evaluate", judging.evaluate, "judge a model on films it was not trained on")
+    add_judged(sub)
     sub.add_argument(
-        "--split", default="test", choices=["test", "validation", "all"], help="which part (default: test)"
+        "--report",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"write a report, too; what kind its ending says: {', '.join(judging.ENDINGS)} (may be repeated)",
     )
-    sub.add_argument("--job", help=argparse.SUPPRESS)
+    sub.add_argument("--robustness", action="store_true", help="judge damaged films, too")
+    sub.add_argument(
+        "--against", action="append", default=[], metavar="MODEL", help="compare with that model (may be repeated)"
+    )
+
+    sub = add("robustness", judging.robustness, "judge a model on films that are damaged more and more")
+    add_judged(sub)
 
     sub = add("predict", models.predict, "ask a model about films")
     sub.add_argument("--model", required=True, help="a promoted model or a run")

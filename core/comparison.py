@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import bootstrap, metrics
+from core import bootstrap, metrics, workspace
 from core.data.sample import CLASS_NAMES
 from core.errors import UserError
 from core.metrics import Interval, Judged
@@ -36,6 +36,13 @@ class Comparison:
     p_accuracy: float
     discordant: tuple[int, int]
     disagree: pd.DataFrame = dataclasses.field(compare=False, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; a figure that cannot be told is null."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        differences = {name: dataclasses.asdict(figure) for name, figure in self.differences.items()}
+        disagree = self.disagree.to_dict("records")
+        return workspace.without_nan(plain | {"differences": differences, "disagree": disagree})
 
 
 @dataclasses.dataclass(frozen=True)

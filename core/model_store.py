@@ -1,7 +1,8 @@
 """Models with their cards: those promoted to models/, and those that runs left behind.
 
-models/<name>/ holds model.keras, card.json, card.md, split.json, report.json and answers-PART.csv (see evaluation), the
-data card, dataset.json and dataset.md, and for a model made by `core.release` scores.csv.
+models/<name>/ holds model.keras, card.json, card.md, split.json, report.json and answers-PART.csv (see evaluation),
+robustness-PART.json where damaged films were judged, the data card, dataset.json and dataset.md, and scores.csv of a
+model that `core.release` made.
 """
 
 import dataclasses
@@ -148,7 +149,8 @@ def promote(run_name: str, name: str) -> StoredModel:
 def _copy(source: StoredModel, folder: Path) -> None:
     shutil.copyfile(source.file, folder / "model.keras")
     beside = source.file.parent
-    for file in (*(beside / name for name in (*DATA_CARD_FILES, "report.json")), *beside.glob("answers-*.csv")):
+    judged = [*beside.glob("answers-*.csv"), *beside.glob("robustness-*.json")]
+    for file in (*(beside / name for name in (*DATA_CARD_FILES, "report.json")), *judged):
         if file.is_file():
             shutil.copyfile(file, folder / file.name)
 

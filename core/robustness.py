@@ -14,7 +14,8 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from core import data, evaluation, images, metrics, workspace
+from core import data, evaluation, images, looks, metrics, workspace
+from core.data import card as data_card
 from core.data.prepare import Progress, prepare
 from core.data.sample import CLASS_NAMES
 from core.metrics import Interval, Judged, intervals_from_json
@@ -63,7 +64,9 @@ def _cropped(film: np.ndarray, share: float) -> np.ndarray:
     return placed(film, 0, 1 / (1 - share))
 
 
+UNTOUCHED = "as they are"
 # From mild to strong; what has two sides goes from strong on the one over mild to strong on the other.
+TWO_SIDED = ("brightness", "contrast")
 FAMILIES: dict[str, tuple[tuple[str, Damage], ...]] = {
     "noise": tuple((f"{share:.0%} of white", partial(_noisy, share=share)) for share in (0.02, 0.05, 0.1)),
     "blur": tuple((f"{share:.0%} of the side", partial(_blurred, share=share)) for share in (0.01, 0.02, 0.03)),
@@ -100,10 +103,12 @@ class Robustness:
 
     films: how many were judged at every level, at most LIMIT of each class. untouched: FIGURES of the same films
     as they are; accuracy is at the share of pneumonia among these films, which the limit may have changed.
+    films_hash: of all films of the data set, see `core.data.card`.
     """
 
     model: str
     data: str
+    films_hash: str
     part: str
     made: str
     films: int
@@ -111,6 +116,12 @@ class Robustness:
     untouched: dict[str, Interval]
     levels: list[Level]
     version: int = VERSION
+
+    def steps(self, family: str) -> list[Level]:
+        """A family's levels in order, with the untouched films where they belong."""
+        found = [level for level in self.levels if level.family == family]
+        found.insert(len(found) // 2 if family in TWO_SIDED else 0, Level(family, UNTOUCHED, self.untouched))
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a figure that cannot be told is null."""
@@ -126,8 +137,9 @@ class Robustness:
 def test(predictor: Predictor, split: dict[str, str], data_key: str, part: str, progress: Progress) -> Robustness:
     """The figures of a model on a part of the data set that the key names, untouched and at every level.
 
-    split, part: as for `evaluation.evaluate`. progress: called with films judged and films to judge, each counted
-    once untouched and once for every level. Raises UserError if the part lacks a class or the model answers NaN.
+    split, part: as for `evaluation.evaluate`, and a look at a test part is noted as there. progress: called with films
+    judged and films to judge, each counted once untouched and once for every level. Raises UserError if the part lacks
+    a class or the model answers NaN.
     """
     plain = prepare(data.load(data_key), dataclasses.replace(predictor.spec, equalise="none"))
     chosen = evaluation.rows_of(plain, predictor.card, split, data_key, part)
@@ -135,13 +147,17 @@ def test(predictor: Predictor, split: dict[str, str], data_key: str, part: str, 
     labels, patients = plain.labels[rows], [plain.table["patient"][row] for row in rows]
     levels = [(family, label, damage) for family, graded in FAMILIES.items() for label, damage in graded]
     damages = [_untouched, *(damage for _, _, damage in levels)]
+    films_hash = data_card.hash_of(plain.table)
     untouched, *damaged = (
         metrics.measure(Judged(labels, answers, patients, predictor.threshold), FIGURES)
         for answers in _answers(predictor, np.array(plain.films[rows]), damages, progress)
     )
+    if part == "test":
+        looks.record(films_hash, predictor.name)
     return Robustness(
         model=predictor.name,
         data=plain.name,
+        films_hash=films_hash,
         part=part,
         made=f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
         films=len(rows),

@@ -3,11 +3,13 @@
 import math
 from typing import TYPE_CHECKING
 
-from core.curves import ReliabilityBin
+from core.curves import Histogram, ReliabilityBin
 from core.metrics import Confusion, Interval
 
 if TYPE_CHECKING:
+    from core.comparison import Comparison
     from core.evaluation import EvaluationReport
+    from core.robustness import Robustness
 
 PARTS = {
     "cross-validation": "every film judged by the one network that was trained without its patient",
@@ -34,6 +36,10 @@ UNTOLD = "cannot be told"
 CLEAR = (0.2, 0.8)
 # The threshold probability that explains what one is.
 EXAMPLE = 0.2
+# A share that changes by less stays as it is.
+HOLDS = 0.02
+# p values from here on may well be chance.
+CHANCE = 0.05
 
 
 def figure(value: float) -> str:
@@ -122,9 +128,8 @@ def _wrong_films(bin: ReliabilityBin) -> float:
     return bin.films * abs(bin.share.value - bin.probability)
 
 
-def of_histogram(report: "EvaluationReport") -> str:
+def of_histogram(found: Histogram) -> str:
     """How many films of each class get a clear answer, and how many none."""
-    found = report.curves.histogram
     low, high = (_nearest(found.edges, edge) for edge in CLEAR)
     ill, normal = sum(found.pneumonia), sum(found.normal)
     between = sum(found.pneumonia[low:high]) + sum(found.normal[low:high])
@@ -159,6 +164,49 @@ def of_decision(report: "EvaluationReport") -> str:
         says = f"At no threshold from {extent} has following the model more net benefit than both other ways."
     needless = round((1 - EXAMPLE) / EXAMPLE)
     return f"{says} A threshold of {EXAMPLE:.0%} holds {needless} needless treatments for as bad as one omitted."
+
+
+def of_robustness(found: "Robustness", family: str) -> str:
+    """How far accuracy falls at the worst level of a family, and whether only the threshold is to blame."""
+    before, steps = found.untouched, found.steps(family)
+    worst = min(steps, key=lambda step: step.metrics["accuracy"].value)
+    fallen, ordered = worst.metrics["accuracy"].value, worst.metrics["roc_auc"].value
+    if before["accuracy"].value - fallen < HOLDS:
+        return f"Accuracy stays within {HOLDS * 100:.0f} points of {_percent(before['accuracy'].value)} at every level."
+    text = f"Accuracy falls from {_percent(before['accuracy'].value)} to {_percent(fallen)} ({worst.label})."
+    if before["roc_auc"].value - ordered < HOLDS:
+        return (
+            f"{text} The order of the films holds (ROC AUC {figure(ordered)}): it is the threshold that fits no more."
+        )
+    return f"{text} ROC AUC falls from {figure(before['roc_auc'].value)} to {figure(ordered)}."
+
+
+def of_comparison(first: str, second: str, found: "Comparison") -> str:
+    """Which of two models is right more often, whether that may be chance, and the same of their ROC AUCs."""
+    one, other = found.discordant
+    if not one + other:
+        calls = f"{first} and {second} call all {found.films:,} films alike."
+    else:
+        calls = (
+            f"Of {_films(found.films)} the two call {_count(one + other)} differently: {first} is right about "
+            f"{_count(one)} of them, {second} about {_count(other)}. "
+            + _chance(found.p_accuracy, "So large a difference in accuracy")
+        )
+    difference = found.differences["roc_auc"]
+    if not difference.value:
+        return f"{calls} Their ROC AUCs are the same."
+    order = (
+        f"The ROC AUC of {second} is {figure(abs(difference.value))} {'lower' if difference.value < 0 else 'higher'}"
+    )
+    if math.isnan(found.p_auc):
+        return f"{calls} {order}; whether by chance cannot be told."
+    return f"{calls} {order}. " + _chance(found.p_auc, "A difference as large")
+
+
+def _chance(p: float, what: str) -> str:
+    often = "less than once in 1,000 times" if p < 0.001 else f"{p:.1%} of the times"
+    verdict = "may well be chance" if p >= CHANCE else "is hardly chance"
+    return f"{what} {verdict}: were they equally good, it would come {often}."
 
 
 def _ranges(values: list[float], chosen: list[bool]) -> list[tuple[float, float]]:

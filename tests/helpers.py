@@ -1,6 +1,7 @@
 """What several tests need: pictures, folders of films, patience."""
 
 import contextlib
+import dataclasses
 import time
 import zipfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from core.metrics import Judged
 
 if TYPE_CHECKING:
     from core.evaluation import EvaluationReport
+    from core.metrics import Interval
+    from core.robustness import Robustness
 
 
 def film(seed: int = 0, subtype: str = "") -> np.ndarray:
@@ -114,6 +117,18 @@ def write_dicom(path: Path, picture: np.ndarray, patient: str = "", **attributes
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def damaged(level: "Interval | None" = None) -> "Robustness":
+    """Made-up figures of damaged films: .9 as they are, .8 at every level, the last level's as given."""
+    from core.metrics import Interval
+    from core.robustness import FAMILIES, FIGURES, Level, Robustness
+
+    before, after = (dict.fromkeys(FIGURES, Interval(value, value - 0.05, value + 0.05)) for value in (0.9, 0.8))
+    levels = [Level(family, label, after) for family, graded in FAMILIES.items() for label, _ in graded]
+    if level:
+        levels[-1] = dataclasses.replace(levels[-1], metrics=after | {"specificity": level})
+    return Robustness("small", "Drawings", "f" * 64, "test", "2026-11-23 08:19:33", 8, 0.5, before, levels)
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:

@@ -1,37 +1,13 @@
-"""Commands on models: evaluate, predict, list, promote, remove."""
+"""Commands on models: predict, list, promote, remove."""
 
 import argparse
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import data, jobs, model_store, runs, workspace
-from core.commands.output import DONE, USERS_FAULT, progress, show
+from core import model_store, workspace
+from core.commands.output import DONE, USERS_FAULT, show
 from core.errors import UserError
-
-
-def evaluate(chosen: argparse.Namespace) -> None:
-    """Judges a model on a part of a data set."""
-    with progress(chosen, "evaluating") as move:
-        stored = model_store.find(chosen.model)
-        source = data.load(chosen.data)
-        from core import evaluation
-
-        predictor = evaluation.Predictor.load(chosen.model)
-        report = evaluation.evaluate(predictor, stored.split, source.key, chosen.split, move)
-        own = stored.file.parent.parent == runs.runs_folder() and runs.get(stored.name).settings.data == source.key
-        if own:
-            evaluation.save(report, stored.file.parent)
-        elif chosen.job:
-            # The models folder may belong to somebody else: the page looks into the job.
-            evaluation.save(report, jobs.folder_for(chosen.job))
-    values = report.to_json()
-    found = values.pop("metrics") | values
-    lines = [f"{report.films:,} films of {report.patients:,} patients, {report.part} part of {report.data}"]
-    lines += [f"{name:12} {m.value:.3f} ({m.low:.3f} to {m.high:.3f})" for name, m in report.metrics.items()]
-    lines.append(f"confusion    {dataclasses.asdict(report.confusion)} at {report.rule}")
-    show(chosen, found, "\n".join(lines))
 
 
 def predict(chosen: argparse.Namespace) -> int:

@@ -1,42 +1,23 @@
 """What the report of an evaluation says, from first to last."""
 
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Iterator
 from typing import Any
 
 from core import breakdown, wording
 from core.bootstrap import RESAMPLES
 from core.evaluation import EvaluationReport
 from core.model_store import NOTICE
-from core.reports.document import (
-    Block,
-    Document,
-    Drawing,
-    Drawings,
-    Example,
-    Examples,
-    Heading,
-    Paragraph,
-    Points,
-    Table,
-    Warned,
-)
-
-# Of a table with a name and what it is.
-NAMED = (1, 3)
-LIMITS = (
-    "The intervals tell how far chance may have moved the figures among films such as these, and nothing of films from "
-    "other hospitals, devices or ages.",
-    "Whether a film shows pneumonia was said by those who made the data set; where they erred, so do these figures.",
-)
+from core.reports import cards, extras
+from core.reports.document import NAMED, Block, Document, Drawing, Drawings, Heading, Paragraph, Table, Warned
+from core.reports.extras import Extras
 
 
-def of(report: EvaluationReport, card: dict[str, Any], examples: Sequence[Example]) -> Document:
+def of(report: EvaluationReport, card: dict[str, Any], more: Extras) -> Document:
     """The document. card: the model's."""
     parts = (_cautions, _judged, _figures, _answers, _curves, _groups)
     blocks = [block for part in parts for block in part(report)]
-    blocks += _examples(examples)
-    blocks += [block for part in (_model, _data, _limits) for block in part(card)]
+    blocks += extras.blocks(more)
+    blocks += cards.blocks(card)
     synthetic = " (SYNTHETIC)" if report.synthetic else ""
     return Document(
         title=f"Evaluation of {report.model}",
@@ -117,7 +98,7 @@ def _answers(report: EvaluationReport) -> Iterator[Block]:
     yield Drawings(
         (
             Drawing(lambda: drawings.confusion(c), wording.of_confusion(c)),
-            Drawing(lambda: drawings.histogram(found, report.threshold), wording.of_histogram(report)),
+            Drawing(lambda: drawings.histogram(found, report.threshold), wording.of_histogram(found)),
         )
     )
 
@@ -161,119 +142,3 @@ def _groups(report: EvaluationReport) -> Iterator[Block]:
         "are small, differences between them may be chance.",
         quiet=True,
     )
-
-
-def _examples(examples: Sequence[Example]) -> Iterator[Block]:
-    if not examples:
-        return
-    yield Heading("Single films")
-    if any(example.overlay is not None for example in examples):
-        yield Paragraph(
-            "Coloured: where the network looked for its answer. It shows attention; it does not locate disease.",
-            quiet=True,
-        )
-    yield Examples(tuple(examples))
-
-
-def _model(card: dict[str, Any]) -> Iterator[Block]:
-    calibration, point, spec = card["calibration"], card["operating_point"], card["image_spec"]
-    yield Heading("The model's card")
-    rows = [
-        ("Architecture", f"{card['architecture']}, {card['parameters']:,} parameters"),
-        (
-            "Films it sees",
-            f"{spec['size']} × {spec['size']} pixels, framing {spec['framing']}, equalised: "
-            f"{spec.get('equalise', 'none')}",
-        ),
-        ("Best epoch", f"{card['best_epoch']} of {card['settings']['epochs']}"),
-        (
-            "Calibration",
-            f"temperature {calibration['temperature']:.3f}, bias {calibration.get('bias', 0.0):+.3f}"
-            + (f", fitted on {calibration['films']:,} films" if "films" in calibration else ""),
-        ),
-        ("Operating point", f"{wording.figure(point['threshold'])}: {point['rule']}"),
-        ("SHA-256", card["sha256"]),
-        *(
-            (title, str(card[name]))
-            for name, title in (("created", "Created"), ("promoted", "Promoted"))
-            if name in card
-        ),
-    ]
-    yield Table((), [*rows, *_made_with(card.get("made_with") or {})], NAMED)
-    if card.get("looks"):
-        yield Points(card["looks"])
-    yield from _shifts(card)
-    yield Heading("Settings", below=True)
-    settings = [(name.replace("_", " "), _plain(value)) for name, value in card["settings"].items()]
-    # In two columns, which a reader goes down one after the other.
-    half = (len(settings) + 1) // 2
-    rows = [(*left, *right) for left, right in zip_longest(settings[:half], settings[half:], fillvalue=("", ""))]
-    yield Table(("Setting", "Value") * 2, rows, (1, 1, 1, 1))
-
-
-def _made_with(made: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    versions = made.get("versions") or {}
-    if versions:
-        wanted = [name for name in ("tensorflow", "keras", "numpy") if name in versions]
-        python = f"Python {made['python']}, " if "python" in made else ""
-        yield "Made with", python + ", ".join(f"{name} {versions[name]}" for name in wanted)
-    if made.get("git"):
-        yield "Revision", f"{made['git']['revision']}{', changed since' if made['git'].get('changed') else ''}"
-
-
-def _shifts(card: dict[str, Any]) -> Iterator[Block]:
-    """How a released model did on films as other departments would take them."""
-    shifts = card.get("cross_validation", {}).get("by_shift")
-    if not shifts:
-        return
-    names = ("sensitivity", "specificity", "roc_auc")
-    yield Heading("Films as other departments would take them", below=True)
-    rows = [
-        (shift, f"{found['films']:,}", *(wording.figure(found[name]) for name in names))
-        for shift, found in shifts.items()
-    ]
-    header = ("Films", "How many", *(wording.TITLES[name] for name in names))
-    yield Table(header, rows, (2, 1, 1, 1, 1), figures=1)
-    yield Paragraph("Exposure, framing and sharpness were changed by us, in films not trained on.", quiet=True)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value in ("", None) else str(value)
-
-
-def _data(card: dict[str, Any]) -> Iterator[Block]:
-    data = card["data"]
-    split = data.get("split", {})
-    yield Heading("The card of the data it was made from")
-    left_out = [
-        f"{fix['films']:,} films ({fix['why']})" for fix in data.get("exclusions", ()) if fix["kind"] == "exclude"
-    ]
-    rows = [
-        ("Name", data["name"] + (" (SYNTHETIC: drawn by a computer)" if data["synthetic"] else "")),
-        ("Licence", data.get("licence") or "not stated"),
-        *((("Patients", f"{data['patients']:,}"),) if "patients" in data else ()),
-        *((("Split", f"{split['rule']}; seed {split['seed']}"),) if split else ()),
-        ("Left out", "; ".join(left_out) or "nothing"),
-        ("Unreadable files", f"{data.get('unreadable', 0):,}"),
-        ("SHA-256 of all films", data["sha256"]["films"]),
-    ]
-    yield Table((), rows, NAMED)
-    if data.get("counts"):
-        counts = [(row["part"], row["class"], f"{row['films']:,}", f"{row['patients']:,}") for row in data["counts"]]
-        yield Table(("Part", "Class", "Films", "Patients"), counts, (1, 1, 1, 1), figures=2)
-    if data.get("notes"):
-        yield Points(data["notes"])
-
-
-def _limits(card: dict[str, Any]) -> Iterator[Block]:
-    yield Heading("Limits")
-    yield Points([*LIMITS, *(limit for limit in card.get("limits", ()) if limit != NOTICE), NOTICE])
-    if card.get("attribution"):
-        yield Heading("Attribution", below=True)
-        yield Points(card["attribution"])

@@ -9,6 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Relative widths of a table with a name and what it is.
+NAMED = (1, 3)
+
 
 @dataclasses.dataclass(frozen=True)
 class Heading:

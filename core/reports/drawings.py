@@ -1,19 +1,26 @@
 """Results drawn for print. matplotlib's objects only: pyplot keeps one state for all threads."""
 
+import dataclasses
 import io
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from core import wording
 from core.curves import Band, DecisionCurve, Histogram, PrCurve, ReliabilityBin, RocCurve
 from core.data.sample import CLASS_NAMES
+from core.lineup import Lineup
 from core.metrics import Confusion
+from core.robustness import FIGURES, Robustness
 
 # Told apart with any kind of colour vision, and in grey print by their lightness.
 MODEL, PNEUMONIA, OTHER, INK = "#0b6b75", "#c4651a", "#8a8f98", "#16262b"
+# Of several models or figures in one drawing (Okabe and Ito 2008).
+LINES, MARKERS = (MODEL, "#d55e00", "#56b4e9", "#cc79a7", "#e69f00", "#000000"), "osD^"
 SHADES = LinearSegmentedColormap.from_list("share", ["#eef4f5", MODEL])
 SIZE = (4.6, 3.9)
 DOTS_PER_INCH = 200
@@ -118,6 +125,50 @@ def decision(curve: DecisionCurve) -> Figure:
     top = max(*curve.model, *curve.treat_all, 0.05)
     axes.set(xlim=(0, 1), ylim=(LOWEST_BENEFIT, top * 1.08))
     axes.legend(loc="best", fontsize=8, frameon=False)
+    return figure
+
+
+def robustness(found: Robustness, family: str) -> Figure:
+    """The figures at each level of a family, with their intervals."""
+    figure, axes = _sheet(family.capitalize(), "", "")
+    steps = found.steps(family)
+    places = range(len(steps))
+    for name, colour, marker in zip(FIGURES, LINES, MARKERS, strict=False):
+        values, lows, highs = zip(*(dataclasses.astuple(step.metrics[name]) for step in steps), strict=True)
+        axes.fill_between(places, lows, highs, color=colour, alpha=0.12, linewidth=0)
+        axes.plot(places, values, marker=marker, markersize=4.5, color=colour, label=wording.TITLES[name])
+    axes.set_xticks(places, [step.label.replace(" of ", "\nof ") for step in steps])
+    axes.set(ylim=(-0.02, 1.02))
+    axes.legend(loc="lower left", fontsize=7.5, frameon=False)
+    return figure
+
+
+def rocs(found: Lineup) -> Figure:
+    """ROC curves of all models, on the films in common."""
+    figure, axes = _sheet("ROC curves", "1 − specificity", "Sensitivity")
+    for (name, side), colour in zip(found.sides.items(), cycle(LINES)):
+        axes.fill_between(side.roc.band.x, side.roc.band.low, side.roc.band.high, color=colour, alpha=0.12, linewidth=0)
+        axes.plot(side.roc.false_positive_rate, side.roc.sensitivity, color=colour, linewidth=2, label=name)
+    axes.plot([0, 1], [0, 1], "--", color=OTHER, label="Guessing")
+    return _unit(figure, "lower right")
+
+
+def differences(found: Lineup) -> Figure:
+    """Each other model less the first, with intervals; a figure that cannot be told is left out."""
+    figure, axes = _sheet(f"Difference from {found.first}", "Difference", "")
+    names = next(iter(found.comparisons.values())).differences
+    for place, (model, compared) in enumerate(found.comparisons.items()):
+        colour = LINES[(place + 1) % len(LINES)]
+        # Side by side, around the line of the figure.
+        offset = (place - (len(found.comparisons) - 1) / 2) * 0.6 / len(found.comparisons)
+        for row, name in enumerate(names):
+            difference = compared.differences[name]
+            axes.plot([difference.low, difference.high], [row + offset] * 2, color=colour, linewidth=2)
+            axes.plot([difference.value], [row + offset], "o", color=colour, label=model if row == 0 else None)
+    axes.axvline(0, color=OTHER, linestyle="--")
+    axes.set_yticks(range(len(names)), [wording.TITLES[name] for name in names])
+    axes.invert_yaxis()
+    axes.legend(loc="best", fontsize=7.5, edgecolor="white")
     return figure
 
 

@@ -1,7 +1,6 @@
 """An evaluation to hand over: as a page, as a PDF, as JSON."""
 
 import base64
-from collections.abc import Sequence
 from typing import Any
 
 import core
@@ -10,16 +9,18 @@ from core.evaluation import EvaluationReport
 from core.images import data_uri
 from core.model_store import NOTICE
 from core.reports import contents
-from core.reports.document import Drawing, Example
+from core.reports.document import Drawing
+from core.reports.extras import Extras
 from core.reports.pages import TEMPLATES
 
 # matplotlib and reportlab are imported where they are called: every page reads this file as it starts.
+NONE = Extras()
 
 
-def evaluation_html(report: EvaluationReport, card: dict[str, Any], examples: Sequence[Example] = ()) -> str:
+def evaluation_html(report: EvaluationReport, card: dict[str, Any], more: Extras = NONE) -> str:
     """The report as one HTML page that holds all it shows. card: the model's."""
     return TEMPLATES.get_template("evaluation.html").render(
-        document=contents.of(report, card, examples), picture=_picture, data_uri=data_uri
+        document=contents.of(report, card, more), picture=_picture, data_uri=data_uri
     )
 
 
@@ -30,17 +31,17 @@ def _picture(drawing: Drawing) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(content.encode()).decode()}"
 
 
-def evaluation_pdf(report: EvaluationReport, card: dict[str, Any], examples: Sequence[Example] = ()) -> bytes:
+def evaluation_pdf(report: EvaluationReport, card: dict[str, Any], more: Extras = NONE) -> bytes:
     """The report as a PDF file, for A4. card: the model's."""
     from core.reports import pdf
 
-    return pdf.of(contents.of(report, card, examples))
+    return pdf.of(contents.of(report, card, more))
 
 
-def report_json(report: EvaluationReport, card: dict[str, Any]) -> dict[str, Any]:
+def report_json(report: EvaluationReport, card: dict[str, Any], more: Extras = NONE) -> dict[str, Any]:
     """Everything the report rests on, as plain values: the report, its answers to the single films, the model's card.
 
-    A figure that cannot be told is null; answers are null where they are not at hand.
+    A figure that cannot be told is null; so is what is not at hand. Of single films shown, pictures are not in it.
     """
     answers = None if report.answers is None else report.answers.to_dict("records")
     return workspace.without_nan(
@@ -49,6 +50,7 @@ def report_json(report: EvaluationReport, card: dict[str, Any]) -> dict[str, Any
             "pneumoscope": core.__version__,
             "report": report.to_json(),
             "answers": answers,
+            **more.to_json(),
             "card": card,
         }
     )

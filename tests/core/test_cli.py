@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from core import cli, jobs, runs
+from core import cli, jobs, model_store, robustness, runs
+from core.robustness import FAMILIES
 from core.settings import TrainSettings
 from tests.conftest import PROJECT
 from tests.helpers import encode, film, write_tree
@@ -166,6 +167,9 @@ def test_whoever_follows_a_queued_run_takes_it_out_of_the_queue_with_ctrl_c():
         ["runs", "remove", "../.."],
         ["evaluate", "--model", "none", "--data", "phantoms"],
         ["evaluate", "--model", "none", "--data", "phantoms", "--split", "train"],
+        ["evaluate", "--model", "none", "--data", "phantoms", "--report", "report.docx"],
+        ["evaluate", "--model", "none", "--data", "phantoms", "--report", "no/such/folder/report.pdf"],
+        ["robustness", "--model", "none", "--data", "phantoms"],
         ["predict", "--model", "none", "film.png"],
         ["models", "promote"],
         ["models", "remove", "none"],
@@ -181,12 +185,39 @@ def test_a_users_mistake_gives_one_sentence_one_next_step_and_exit_code_2(argume
     assert fix
 
 
+def test_an_evaluation_is_handed_over_with_damaged_films_and_beside_other_models(with_run, tmp_path, capsys):
+    model_store.promote(with_run.name, "copy")
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("html", "pdf", "json", "csv")}
+    arguments = ["evaluate", "--model", with_run.name, "--data", "phantoms:60", "--split", "validation"]
+    for file in files.values():
+        arguments += ["--report", str(file)]
+    assert cli.main([*arguments, "--robustness", "--against", "copy"]) == 0
+    said = capsys.readouterr().out
+    assert f"{with_run.name} and copy call all" in said
+    assert all(f"{family:12} Accuracy " in said for family in FAMILIES)
+    assert files["pdf"].read_bytes().startswith(b"%PDF")
+    page = files["html"].read_text()
+    assert all(title in page for title in ("Single films", "As the films get worse", "Beside other models"))
+    whole = json.loads(files["json"].read_text())
+    assert whole["comparisons"]["copy"]["differences"]["roc_auc"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert len(files["csv"].read_text().splitlines()) == 1 + whole["report"]["films"]
+    assert robustness.stored(with_run.folder, "validation").to_json() == whole["robustness"]
+    model_store.promote(with_run.name, "other")
+    assert robustness.stored(model_store.find("other").file.parent, "validation") is not None
+
+
+def test_a_model_is_not_compared_with_itself(with_run, capsys):
+    arguments = ["evaluate", "--model", with_run.name, "--data", "phantoms:60", "--split", "validation"]
+    assert cli.main([*arguments, "--against", with_run.name]) == 2
+    assert "cannot be compared with itself" in capsys.readouterr().err
+
+
 def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit) as left:
         cli.main(["--help"])
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("prepare", "train", "runs", "evaluate", "predict", "models"):
+    for command in ("prepare", "train", "runs", "evaluate", "robustness", "predict", "models"):
         assert command in shown
         assert command in (PROJECT / "README.md").read_text()
 

@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import curves, evaluation, metrics, reports, wording
+from core import curves, evaluation, lineup, metrics, reports, wording
 from core.breakdown import Group
 from core.cautions import Caution
+from core.lineup import Entry
 from core.metrics import Interval, Judged
 from core.model_store import NOTICE
-from core.reports import contents, drawings, pdf
+from core.reports import Extras, contents, drawings, pdf
 from core.reports.document import Example
+from core.robustness import FAMILIES
 from tests.conftest import PROJECT
-from tests.helpers import report_on, scored
+from tests.helpers import damaged, report_on, scored
 
 ODD = '<b>x</b>& "肺炎" <img src="http://example.org/x.png"/>'
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
@@ -72,6 +74,22 @@ def report():
 def examples() -> list[Example]:
     film = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     return [Example(film, np.stack([film] * 3, axis=-1), ODD), *[Example(film, None, f"film {n}") for n in range(4)]]
+
+
+MORE = Extras(examples())
+
+
+def everything() -> Extras:
+    """Damaged films and another model besides, with a figure that cannot be told."""
+    judged = scored(40)
+    tables = [
+        pd.DataFrame({"film": names, "patient": names, "label": judged.labels, "probability": scores})
+        for names in [[f"{ODD}{number}" for number in range(40)]]
+        for scores in (judged.scores, 1 - judged.scores)
+    ]
+    return Extras(
+        examples(), damaged(UNKNOWN), lineup.of({"first": Entry(tables[0], 0.5), "other": Entry(tables[1], 0.4)})
+    )
 
 
 class Parser(html.parser.HTMLParser):
@@ -128,7 +146,7 @@ def test_the_page_holds_every_figure_and_names_it(report):
 
 
 def test_the_page_says_what_must_be_known_first_first(report):
-    text = Parser(reports.evaluation_html(report, FULL_CARD, examples())).text
+    text = Parser(reports.evaluation_html(report, FULL_CARD, MORE)).text
     wanted = ("Serious: ", "What was judged", "Figures", "Operating point", "Curves", "Group by group", "Single films")
     places = [text.index(title) for title in (NOTICE, *wanted, "The model's card", "data it was made from", "Limits")]
     assert places == sorted(places)
@@ -136,15 +154,29 @@ def test_the_page_says_what_must_be_known_first_first(report):
 
 
 def test_the_page_loads_nothing(report):
-    page = reports.evaluation_html(report, FULL_CARD, examples())
+    page = reports.evaluation_html(report, FULL_CARD, MORE)
     loaded = Parser(page).loaded
     assert len(loaded) == 6 + 6
     assert all(source.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,")) for source in loaded)
     assert not re.search(r"url\(|@import|<script|<link", page)
 
 
+def test_damaged_films_and_other_models_are_told_and_drawn(report):
+    more = everything()
+    page = Parser(reports.evaluation_html(report, FULL_CARD, more))
+    assert sum("svg" in source for source in page.loaded) == 6 + len(FAMILIES) + 2
+    for family in FAMILIES:
+        assert wording.of_robustness(more.robustness, family) in page.text
+    assert wording.of_comparison("first", "other", more.lineup.comparisons["other"]) in page.text
+    assert page.text.count(ODD) > 20
+    assert pages(reports.evaluation_pdf(report, FULL_CARD, more)) > pages(reports.evaluation_pdf(report, FULL_CARD))
+    found = json.loads(json.dumps(reports.report_json(report, FULL_CARD, more), allow_nan=False))
+    assert len(found["robustness"]["levels"]) == sum(map(len, FAMILIES.values()))
+    assert len(found["comparisons"]["other"]["disagree"]) == len(more.lineup.comparisons["other"].disagree) > 0
+
+
 def test_names_from_files_are_text_in_the_page(report):
-    page = reports.evaluation_html(report, FULL_CARD, examples())
+    page = reports.evaluation_html(report, FULL_CARD, MORE)
     assert "<b>" not in page
     assert Parser(page).text.count(ODD) >= 6
 
@@ -158,7 +190,7 @@ def test_the_drawings_of_the_page_are_whole(report):
 
 
 def test_the_pdf_has_pages(report):
-    content = reports.evaluation_pdf(report, FULL_CARD, examples())
+    content = reports.evaluation_pdf(report, FULL_CARD, MORE)
     assert content.startswith(b"%PDF")
     assert pages(content) > 1
     assert b"example.org" not in content
@@ -178,7 +210,7 @@ def test_every_page_of_the_pdf_has_the_notice_and_its_number(report, monkeypatch
             super().drawRightString(x, y, text, **rest)
 
     monkeypatch.setattr(pdf, "Canvas", Caught)
-    count = pages(reports.evaluation_pdf(report, FULL_CARD, examples()))
+    count = pages(reports.evaluation_pdf(report, FULL_CARD, MORE))
     feet = [text for text in drawn if text != "•"]
     assert feet == [line for page in range(1, count + 1) for line in (NOTICE, f"Page {page}")]
 
@@ -186,7 +218,7 @@ def test_every_page_of_the_pdf_has_the_notice_and_its_number(report, monkeypatch
 def test_markup_in_names_is_text_in_the_pdf(report, monkeypatch):
     paragraphs, make = [], pdf.Paragraph
     monkeypatch.setattr(pdf, "Paragraph", lambda *given: paragraphs.append(make(*given)) or paragraphs[-1])
-    pdf.of(contents.of(report, FULL_CARD, examples()))
+    pdf.of(contents.of(report, FULL_CARD, MORE))
     shown = [paragraph.getPlainText() for paragraph in paragraphs]
     assert sum(ODD in text for text in shown) >= 6
 
@@ -216,7 +248,7 @@ def test_the_json_holds_report_answers_and_card(report):
 def test_a_long_name_without_spaces_stays_on_the_page(report):
     long = "person" * 100
     odd = dataclasses.replace(report, data=long, model=long)
-    assert pages(reports.evaluation_pdf(odd, CARD, [dataclasses.replace(examples()[0], caption=long)])) > 1
+    assert pages(reports.evaluation_pdf(odd, CARD, Extras([dataclasses.replace(examples()[0], caption=long)]))) > 1
 
 
 def test_reports_are_made_by_several_threads_at_once(report):

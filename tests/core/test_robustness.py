@@ -26,6 +26,7 @@ MIDDLE = 142
 FOUND = Robustness(
     model="small",
     data="Drawings",
+    films_hash="f" * 64,
     part="test",
     made="2026-11-23 08:19:33",
     films=8,

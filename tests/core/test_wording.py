@@ -2,11 +2,13 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core import curves, metrics, wording
+from core.comparison import compare
 from core.metrics import METRICS, Confusion, Interval, Judged
-from tests.helpers import report_on, scored
+from tests.helpers import damaged, report_on, scored
 
 NAN = math.nan
 UNKNOWN = Interval(NAN, NAN, NAN)
@@ -95,7 +97,7 @@ def test_reliability_says_so_where_chance_explains_all():
 
 def test_the_histogram_is_told_by_how_clear_the_answers_are():
     # 0.3 and 0.7 are no clear answers, 0.1 and 0.9 are.
-    assert wording.of_histogram(hand_made()) == (
+    assert wording.of_histogram(hand_made().curves.histogram) == (
         "The model gives 50.0% of the pneumonia films a probability of 80% or more and 50.0% of the normal films one "
         "below 20%. In between lie 2 of 4 films."
     )
@@ -138,3 +140,47 @@ def test_what_cannot_be_told_is_said_so(tell):
 
 def test_titles_stand_in_the_order_of_the_metrics():
     assert list(wording.TITLES) == list(metrics.METRICS)
+
+
+def shaken(**worst: float):
+    """Damage that leaves all as it is but for one level of blur, where the figures fall to these."""
+    found = damaged()
+    levels = [dataclasses.replace(level, metrics=found.untouched) for level in found.levels]
+    place = [level.family for level in levels].index("blur") + 1
+    fallen = {name: Interval(value, value, value) for name, value in worst.items()}
+    levels[place] = dataclasses.replace(levels[place], metrics=found.untouched | fallen)
+    return dataclasses.replace(found, levels=levels)
+
+
+def test_damage_is_told_by_its_worst_level_and_by_what_fails():
+    assert wording.of_robustness(shaken(accuracy=0.89), "blur") == (
+        "Accuracy stays within 2 points of 90.0% at every level."
+    )
+    assert wording.of_robustness(shaken(accuracy=0.7), "blur") == (
+        "Accuracy falls from 90.0% to 70.0% (2% of the side). The order of the films holds (ROC AUC .900): "
+        "it is the threshold that fits no more."
+    )
+    assert wording.of_robustness(shaken(accuracy=0.7, roc_auc=0.8), "blur").endswith("ROC AUC falls from .900 to .800.")
+    assert wording.of_robustness(shaken(accuracy=0.7), "noise").startswith("Accuracy stays")
+
+
+def compared(scores):
+    """Of twelve films, told rightly by the first model, with another's scores."""
+    labels = np.repeat([0, 1], 6)
+    tables = [
+        pd.DataFrame({"film": list("abcdefghijkl"), "patient": list("abcdefghijkl"), "label": labels, "probability": p})
+        for p in (np.linspace(0.1, 0.9, 12), np.array(scores))
+    ]
+    return wording.of_comparison("one", "two", compare(tables[0], 0.5, tables[1], 0.5))
+
+
+def test_a_comparison_says_who_is_right_and_whether_that_may_be_chance():
+    assert compared(np.linspace(0.1, 0.9, 12)) == ("one and two call all 12 films alike. Their ROC AUCs are the same.")
+    text = compared([0.1] * 5 + [0.6] + [0.9] * 6)
+    assert text.startswith("Of 12 films the two call 1 differently: one is right about 1 of them, two about none.")
+    assert "may well be chance: were they equally good, it would come 100.0% of the times" in text
+    # Six to none: 2 of 64.
+    assert "in accuracy is hardly chance: were they equally good, it would come 3.1% of the times" in compared(
+        [0.8] * 6 + [0.9] * 6
+    )
+    assert "The ROC AUC of two is 1.000 lower." in compared(np.linspace(0.9, 0.1, 12))

@@ -24,7 +24,7 @@ class Comparison:
     patients that draws the same ones for both. p_auc: see `delong`; p_accuracy: see `mcnemar`; both count films as
     independent and are too small where patients have many. discordant: films called rightly by the first
     alone, and by the second alone. disagree: films that the two call differently, with columns film, patient, label,
-    first and second (the probabilities), the farthest apart on top.
+    first and second (the probabilities) and right (which of both is), the farthest apart on top.
     """
 
     films: int
@@ -80,7 +80,9 @@ def compare(first: pd.DataFrame, first_threshold: float, second: pd.DataFrame, s
         p_auc=delong(labels, one.scores, other.scores).p,
         p_accuracy=mcnemar(first_alone, second_alone),
         discordant=(first_alone, second_alone),
-        disagree=common.loc[apart.index].reset_index(drop=True),
+        disagree=common.assign(right=np.where(one_called == labels, "first", "second"))
+        .loc[apart.index]
+        .reset_index(drop=True),
     )
 
 

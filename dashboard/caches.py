@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from core.evaluation import EvaluationReport
+    from core.lineup import Entry, Lineup
+    from core.reports.document import Example
+    from core.robustness import Robustness
 
 
 def report(folder: Path, part: str) -> "EvaluationReport | None":
@@ -46,6 +49,37 @@ def _answers(folder: str, changed: int, part: str, _report: "EvaluationReport") 
     from core import evaluation
 
     return evaluation.answers_of(Path(folder), _report)
+
+
+def robustness(folder: Path, part: str) -> "Robustness | None":
+    """The figures of damaged films that lie in a folder, read once until they are made anew."""
+    from core.robustness import file_of
+
+    return _robustness(str(folder), _changed(file_of(folder, part)), part)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _robustness(folder: str, changed: int, part: str) -> "Robustness | None":
+    from core import robustness
+
+    return robustness.stored(Path(folder), part)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Holding the models against each other …")
+def lineup(made: tuple[tuple[str, str], ...], _entries: "dict[str, Entry]") -> "Lineup":
+    """Models side by side. made: of each its name and when it was judged. Raises UserError, see `core.lineup`."""
+    from core import lineup
+
+    return lineup.of(_entries)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Choosing films for the report …")
+def examples(model: str, sha256: str, made: str, _report: "EvaluationReport", _prepared: Prepared) -> "list[Example]":
+    """Single films for the report on a judgement of that model that was made then. _report: with its answers."""
+    from core.reports import examples
+
+    predictor = state.predictor(model, sha256)
+    return examples.of(predictor, _prepared, _report.answers, _report.threshold)
 
 
 def _changed(file: Path) -> int:

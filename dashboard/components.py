@@ -115,6 +115,20 @@ def follow(folder: Path, text: str, unit: str) -> None:
     st.progress(status.done / status.total if status.total else 0.0, text=f"{text}{count}")
 
 
+def offer_job(folder: Path, command: list[str], button: str, doing: str, icon: str, primary: bool = True) -> None:
+    """A button that has a command done by a job in the folder; while it is at work, how far it is."""
+    if jobs.is_alive(folder):
+        follow(folder, doing, "film")
+        return
+    status = jobs.status(folder)
+    if status.state == "failed":
+        show_error(status.error, status.fix)
+    if st.button(button, type="primary" if primary else "secondary", icon=icon, key=f"start_{folder.name}"):
+        with explained():
+            jobs.launch(folder, [*command, "--job", folder.name])
+            st.rerun()
+
+
 def film(picture: np.ndarray, caption: str, alt: str) -> None:
     """A film on screen, within the page itself: Streamlit would keep each file for as long as the tab is open."""
     st.image(images.data_uri(picture), caption=caption, width="stretch", alt=alt)

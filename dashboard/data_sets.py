@@ -122,13 +122,7 @@ def _from_kaggle() -> None:
                 _remember(key, "")
             return
         folder = state.download_folder(key)
-        status = jobs.status(folder)
-        if jobs.is_alive(folder):
-            components.follow(folder, "Downloading from Kaggle", "film")
-            return
-        if status.state == "failed":
-            components.show_error(status.error, status.fix)
-        st.caption("A download of more than a gigabyte. The films go into the workspace, and from there nowhere.")
-        if st.button("Download", icon=":material/download:"):
-            jobs.launch(folder, ["download", "--data", key, "--job", folder.name])
-            st.rerun()
+        if not jobs.is_alive(folder):
+            st.caption("A download of more than a gigabyte. The films go into the workspace, and from there nowhere.")
+        command = ["download", "--data", key]
+        components.offer_job(folder, command, "Download", "Downloading from Kaggle", ":material/download:", False)

@@ -9,7 +9,8 @@ import pandas as pd
 from core.breakdown import Group
 from core.curves import Band, DecisionCurve, Histogram, PrCurve, ReliabilityBin, RocCurve
 from core.data.sample import CLASS_NAMES
-from core.metrics import Confusion
+from core.metrics import Confusion, Interval
+from core.robustness import Level
 from dashboard.charts import class_color
 
 HEIGHT = 340
@@ -202,3 +203,52 @@ def groups(found: list[Group], figures: Sequence[str], titles: dict[str, str]) -
     spans = base.mark_rule(strokeWidth=2).encode(x=alt.X("Low:Q", title=None, scale=alt.Scale(zero=False)), x2="High:Q")
     dots = base.mark_circle(size=90, opacity=1).encode(x="Value:Q")
     return (spans + dots).properties(height=60 + 26 * len(rows))
+
+
+def robustness(steps: Sequence[Level], figures: Sequence[str], titles: dict[str, str], lowest: float) -> alt.LayerChart:
+    """Figures at each level of one kind of damage, with their intervals; lowest: where the axis begins."""
+    labels = [step.label for step in steps]
+    rows = [
+        (step.label, titles[name], step.metrics[name].value, step.metrics[name].low, step.metrics[name].high)
+        for step in steps
+        for name in figures
+        if not math.isnan(step.metrics[name].value)
+    ]
+    table = pd.DataFrame(rows, columns=["Level", "Figure", "Value", "Low", "High"])
+    named = [titles[name] for name in figures]
+    base = alt.Chart(table).encode(
+        x=alt.X("Level:O", sort=labels, title=None, axis=alt.Axis(labelAngle=-30, labelLimit=120)),
+        color=alt.Color("Figure:N", sort=named, legend=alt.Legend(orient="bottom", title=None, columns=2)),
+        tooltip=["Figure", "Level", *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("Value", "Low", "High"))],
+    )
+    scale = alt.Scale(domain=[math.floor(lowest * 10) / 10 if not math.isnan(lowest) else 0, 1])
+    bands = base.mark_area(opacity=0.12).encode(y=alt.Y("Low:Q", title=None, scale=scale), y2="High:Q")
+    lines = base.mark_line(strokeWidth=2.5, point=True).encode(y=alt.Y("Value:Q", scale=scale))
+    return (bands + lines).properties(height=260)
+
+
+def differences(found: dict[str, dict[str, Interval]], titles: dict[str, str]) -> alt.LayerChart:
+    """By model, how far its figures lie from those of another, with intervals; to the right is better."""
+    rows = [
+        (model, titles[name], one.value, one.low, one.high)
+        for model, figures in found.items()
+        for name, one in figures.items()
+        if not math.isnan(one.value)
+    ]
+    table = pd.DataFrame(rows, columns=["Model", "Figure", "Difference", "Low", "High"])
+    names = [titles[name] for name in next(iter(found.values()))]
+    legend = alt.Legend(orient="bottom", title=None, labelLimit=400) if len(found) > 1 else None
+    base = alt.Chart(table).encode(
+        y=alt.Y("Figure:N", title=None, sort=names),
+        yOffset=alt.YOffset("Model:N"),
+        color=alt.Color("Model:N", legend=legend),
+        tooltip=[
+            "Model",
+            "Figure",
+            *(alt.Tooltip(f"{name}:Q", format="+.3f") for name in ("Difference", "Low", "High")),
+        ],
+    )
+    zero = alt.Chart(pd.DataFrame({"at": [0]})).mark_rule(strokeDash=[4, 3], color=OTHER).encode(x="at:Q")
+    spans = base.mark_rule(strokeWidth=2).encode(x=alt.X("Low:Q", title="Difference"), x2="High:Q")
+    dots = base.mark_circle(size=90, opacity=1).encode(x="Difference:Q")
+    return (zero + spans + dots).properties(height=HEIGHT)

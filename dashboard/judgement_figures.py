@@ -1,14 +1,18 @@
 """The figures of a judgement, its cautions, and the threshold and prevalence that a visitor may try."""
 
+import itertools
 import math
 
+import pandas as pd
 import streamlit as st
 
 from core import answers, curves, metrics, wording
 from core.cautions import Caution
+from core.curves import Histogram
 from core.data.checks.finding import SERIOUS
+from core.data.sample import CLASS_NAMES
 from core.evaluation import EvaluationReport
-from core.metrics import Interval, Judged
+from core.metrics import Confusion, Interval, Judged
 from dashboard import components, judgement_charts, judgement_films, state
 from dashboard.judgements import Judgement
 
@@ -57,7 +61,7 @@ def _explore(judgement: Judgement) -> None:
     """Everything that hangs on the threshold; moving it draws this part anew and asks the model nothing."""
     report = judgement.report
     # A key of its own for each judgement: another model has another threshold.
-    key = f"{THRESHOLD}_{report.model}_{report.part}_{report.made}"
+    key = f"{THRESHOLD}_{judgement.key}"
     state.default(key, report.threshold)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     threshold = left.slider("Threshold", 0.0, 1.0, step=0.001, format="%.3f", key=key)
@@ -75,19 +79,40 @@ def _explore(judgement: Judgement) -> None:
     if exploring:
         st.badge(f"Exploration: the model's own threshold is {report.threshold:.3f}", icon=":material/explore:")
         figures = metrics.measure(judged, OF_THRESHOLD) | {name: figures[name] for name in OF_SCORES}
-    st.markdown(wording.of_confusion(judged.confusion))
     _grid(figures)
-    _predictive_values(judged, report)
+    _predictive_values(judged, judgement)
     cells, bins = st.columns(2)
     with cells:
         st.subheader("Confusion matrix")
         judgement_films.clickable_matrix(judged.confusion)
+        st.markdown(wording.of_confusion(judged.confusion))
+        _as_table(_matrix(judged.confusion), "Confusion matrix")
     with bins:
         st.subheader("Probabilities")
         found = curves.histogram(judged)
         judgement_films.clickable_histogram(found, judged.threshold)
+        st.markdown(wording.of_histogram(found))
+        _as_table(_bars(found), "Films by probability and class")
     st.caption("Click a cell or a bar to see its films, or choose them below.")
     judgement_films.show(judgement, judged)
+
+
+def _matrix(c: Confusion) -> pd.DataFrame:
+    rows = zip(CLASS_NAMES, ((c.tn, c.fp), (c.fn, c.tp)), strict=True)
+    return pd.DataFrame(
+        [(truth, *counts, sum(counts)) for truth, counts in rows],
+        columns=["Truth", *(f"Model says {name}" for name in CLASS_NAMES), "Films"],
+    )
+
+
+def _bars(found: Histogram) -> pd.DataFrame:
+    ranges = [f"{low:.2f}–{high:.2f}" for low, high in itertools.pairwise(found.edges)]
+    return pd.DataFrame({"Probability": ranges, CLASS_NAMES[0]: found.normal, CLASS_NAMES[1]: found.pneumonia})
+
+
+def _as_table(table: pd.DataFrame, alt: str) -> None:
+    with st.expander("As a table", icon=":material/table:"):
+        st.dataframe(table, hide_index=True, alt=alt)
 
 
 def _grid(figures: dict[str, Interval]) -> None:
@@ -105,16 +130,16 @@ def _grid(figures: dict[str, Interval]) -> None:
             )
 
 
-def _predictive_values(judged: Judged, report: EvaluationReport) -> None:
+def _predictive_values(judged: Judged, judgement: Judgement) -> None:
     """What an answer is worth where pneumonia is rarer or more frequent than among these films."""
     left, right = st.columns([2, 3], vertical_alignment="center")
     percent = left.slider(
         "If so many of 100 children had pneumonia",
         1,
         99,
-        value=round(min(max(report.prevalence, 0.01), 0.99) * 100),
+        value=round(min(max(judgement.report.prevalence, 0.01), 0.99) * 100),
         format="%d%%",
-        key=f"{PREVALENCE}_{report.model}_{report.part}_{report.made}",
+        key=f"{PREVALENCE}_{judgement.key}",
     )
     ppv, npv = metrics.at_prevalence(judged, percent / 100)
     with right.container(horizontal=True):

@@ -1,8 +1,11 @@
 """The films behind a cell of the confusion matrix or a bar of the histogram, with where the network looked."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import curves
 from core.curves import Histogram
@@ -13,7 +16,7 @@ from dashboard.judgement_charts import BIN, CELL
 from dashboard.judgements import Judgement
 
 MATRIX, BARS = "evaluate_matrix", "evaluate_bars"
-CHOSEN_CELL, RANGE, HEAT, PAGE = "evaluate_cell", "evaluate_range", "evaluate_heat", "evaluate_page"
+CHOSEN_CELL, RANGE, PAGE = "evaluate_cell", "evaluate_range", "evaluate_page"
 # (truth, called pneumonia) of each cell, in the words of the page.
 CELLS = {
     "Missed": (1, False),
@@ -84,46 +87,59 @@ def show(judgement: Judgement, judged: Judged) -> None:
     found = table[inside]
     sureness = (found["probability"] - judged.threshold).abs()
     found = found.loc[sureness.sort_values(ascending=False, kind="stable").index]
-    _gallery(judgement, found)
+    st.markdown(f"**{len(found):,} films**, those the model is surest of first.")
+    gallery(judgement, found, "evaluate", _caption)
 
 
-def _gallery(judgement: Judgement, found: pd.DataFrame) -> None:
+def _caption(film: pd.Series) -> str:
+    kind = f", {film['subtype']}" if film["subtype"] and film["label"] else ""
+    return f"{CLASS_NAMES[film['label']]}{kind} · probability {film['probability']:.3f}"
+
+
+def gallery(judgement: Judgement, found: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> None:
+    """Films page by page, with where the network looked if that is wanted.
+
+    found: with columns film and patient. key: of its widgets. caption: what is said of a film besides.
+    """
     if found.empty:
         st.info("No film is there.", icon=":material/done_all:")
         return
     prepared = judgement.prepared()
-    left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
-    left.markdown(f"**{len(found):,} films**, those the model is surest of first.")
-    last = -(-len(found) // A_PAGE)
-    state.default(PAGE, 1)
-    state.put(PAGE, min(state.value(PAGE), last))
-    page = middle.number_input("Page", 1, last, key=PAGE) if last > 1 else 1
-    shown = found.iloc[(page - 1) * A_PAGE : page * A_PAGE]
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    shown = _page(found, f"{key}_page", left)
     if prepared is None:
         st.caption("The films themselves are not at hand: choose their data set, and prepare it, to see them.")
-        st.dataframe(shown[["film", "patient", "label", "probability", "subtype"]], hide_index=True)
+        st.dataframe(shown, hide_index=True)
         return
-    with_heat = right.toggle("Heat maps", key=HEAT, help="Where the network looked: attention, not localisation.")
+    with_heat = right.toggle("Heat maps", key=f"{key}_heat", help="Where the network looked, not where disease is.")
     place = {film: row for row, film in enumerate(prepared.table["id"])}
     rows = tuple(place[film] for film in shown["film"])
     films = np.stack([prepared.film(row) for row in rows])
-    pictures = list(films)
-    if with_heat:
-        from core.gradcam import overlay
-
-        heats = caches.heatmaps(
-            judgement.model.name, judgement.model.card["sha256"], judgement.report.films_hash, rows, films
-        )
-        pictures = [overlay(film, heat, 0.6) for film, heat in zip(films, heats, strict=True)]
-        st.caption("Bright: what spoke for the answer the model gave. Attention, not localisation of disease.")
-        if judgement.report.part == "cross-validation":
-            st.caption("The maps are of the whole model, which was trained on these films; the probabilities are not.")
     with st.grid(6, min_column_width=150):
-        for (_, film), picture in zip(shown.iterrows(), pictures, strict=True):
-            kind = f", {film['subtype']}" if film["subtype"] and film["label"] else ""
+        for (_, film), picture in zip(
+            shown.iterrows(), _heated(judgement, rows, films) if with_heat else films, strict=True
+        ):
             components.film(
                 picture,
-                f"{components.plain(film['film'])} · patient {components.plain(film['patient'])} · "
-                f"{CLASS_NAMES[film['label']]}{kind} · probability {film['probability']:.3f}",
+                f"{components.plain(film['film'])} · patient {components.plain(film['patient'])} · {caption(film)}",
                 f"Film {film['film']}",
             )
+
+
+def _page(found: pd.DataFrame, key: str, place: DeltaGenerator) -> pd.DataFrame:
+    last = -(-len(found) // A_PAGE)
+    state.default(key, 1)
+    state.put(key, min(state.value(key), last))
+    page = place.number_input("Page", 1, last, key=key) if last > 1 else 1
+    return found.iloc[(page - 1) * A_PAGE : page * A_PAGE]
+
+
+def _heated(judgement: Judgement, rows: tuple[int, ...], films: np.ndarray) -> list[np.ndarray]:
+    from core.gradcam import overlay
+
+    model, report = judgement.model, judgement.report
+    heats = caches.heatmaps(model.name, model.card["sha256"], report.films_hash, rows, films)
+    st.caption("Bright: what spoke for the answer the model gave. Attention, not localisation of disease.")
+    if report.part == "cross-validation":
+        st.caption("The maps are of the whole model, which was trained on these films; the probabilities are not.")
+    return [overlay(film, heat, 0.6) for film, heat in zip(films, heats, strict=True)]

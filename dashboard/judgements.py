@@ -1,7 +1,7 @@
 """Which judgement is on show: of which model, on which films; and how a new one is made."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +31,11 @@ class Judgement:
     data: str
     answers: pd.DataFrame | None
 
+    @property
+    def key(self) -> str:
+        """For widgets that belong to this judgement alone."""
+        return f"{self.report.model}_{self.report.part}_{self.report.made}"
+
     def prepared(self) -> Prepared | None:
         """Its films as the model sees them, if they are at hand and unchanged."""
         if not self.data:
@@ -43,11 +48,15 @@ class Judgement:
         return found if found and caches.films_hash(found) == self.report.films_hash else None
 
 
-def pick_model() -> StoredModel | None:
-    """The menu of every model there is: those promoted, then those of runs; None where there is none."""
+def _names() -> list[str]:
+    """Every model there is: those promoted, then those of runs."""
     promoted = [model.name for model in model_store.promoted()]
-    of_runs = [run.name for run in runs.with_model() if run.name not in promoted]
-    names = promoted + of_runs
+    return promoted + [run.name for run in runs.with_model() if run.name not in promoted]
+
+
+def pick_model() -> StoredModel | None:
+    """The menu of every model there is; None where there is none."""
+    names = _names()
     if not names:
         st.info("There is no trained model yet.", icon=":material/fact_check:")
         st.page_link("app_pages/train.py", label="Train one", icon=":material/model_training:")
@@ -60,9 +69,10 @@ def pick_model() -> StoredModel | None:
         key="evaluate_model",
         help="Promoted models first, then those of runs.",
     )
-    if name in of_runs:
+    model = model_store.find(name)
+    if model.file.parent.parent == runs.runs_folder():
         state.open_run(name)
-    return model_store.find(name)
+    return model
 
 
 def own_data(model: StoredModel) -> str:
@@ -132,16 +142,47 @@ def _key_of(name: str) -> str:
 
 def _judge(name: str, data: str, part: str, folder: Path) -> None:
     """Has the model judged on that part of the data set by a job in the folder, and shows how far it is."""
-    status = jobs.status(folder)
-    if jobs.is_alive(folder):
-        components.follow(folder, "Judging", "film")
+    if not jobs.is_alive(folder):
+        text = "The test part has not been looked at yet. Look once, when every choice is made."
+        st.info(text if part == "test" else "Not judged on these films yet.", icon=":material/lock:")
+    command = ["evaluate", "--model", name, "--data", data, "--split", part]
+    button = f"Evaluate on {'all films' if part == 'all' else f'the {part} part'}"
+    components.offer_job(folder, command, button, "Judging", ":material/gavel:")
+
+
+def others(judgement: Judgement) -> dict[str, Judgement]:
+    """What other models answered to films of the same data set, by model and part."""
+    found = {}
+    for name in _names():
+        if name == judgement.model.name:
+            continue
+        try:
+            model = model_store.find(name)
+        except UserError:
+            continue
+        places = [(model.file.parent, None)]
+        if judgement.data:
+            places += [(state.evaluation_folder(model.card["sha256"], judgement.data, p), p) for p in ("all", "test")]
+        for folder, only in places:
+            for part, report in caches.reports(folder).items():
+                same = report.films_hash == judgement.report.films_hash and only in (None, part)
+                table = caches.answers(folder, report) if same else None
+                if table is not None:
+                    found[f"{name} ({part})"] = Judgement(model, report, folder, judgement.data, table)
+    return found
+
+
+def judge_another(judgement: Judgement, known: Collection[str]) -> None:
+    """Has another model judged on the same films, so that it can be compared."""
+    part = judgement.report.part
+    names = [name for name in _names() if name != judgement.model.name and f"{name} ({part})" not in known]
+    if not judgement.data or part not in evaluation.PARTS or not names:
         return
-    if status.state == "failed":
-        components.show_error(status.error, status.fix)
-    text = "The test part has not been looked at yet. Look once, when every choice is made."
-    st.info(text if part == "test" else "Not judged on these films yet.", icon=":material/lock:")
-    if st.button(f"Evaluate on {'all films' if part == 'all' else f'the {part} part'}", type="primary"):
-        with components.explained():
-            command = ["evaluate", "--model", name, "--data", data, "--split", part, "--job", folder.name]
-            jobs.launch(folder, command)
-            st.rerun()
+    with st.expander("Judge another model on these films", icon=":material/gavel:"):
+        name = st.selectbox("Model to judge", names, key="compare_judge")
+        model = model_store.find(name)
+        own = judgement.data == own_data(model)
+        # What a run is judged on by itself is chosen as its menu would choose it.
+        wanted = part if own or part != "validation" else "all"
+        folder = state.evaluation_folder(name if own else model.card["sha256"], judgement.data, wanted)
+        _judge(name, judgement.data, wanted, folder)

@@ -137,6 +137,11 @@ def evaluation_folder(model: str, data: str, part: str) -> Path:
     return _job_folder("evaluate", model, data, part)
 
 
+def robustness_folder(model: str, data: str, part: str) -> Path:
+    """Where the job that judges damaged films keeps its status and, for a promoted model, what it found."""
+    return _job_folder("robustness", model, data, part)
+
+
 def _job_folder(kind: str, *what: object) -> Path:
     return jobs.folder_for(f"{kind}-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}")
 

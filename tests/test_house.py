@@ -137,6 +137,8 @@ LEVELS = (
         "dashboard.judgements",
         "dashboard.judgement_figures",
         "dashboard.judgement_films",
+        "dashboard.judgement_robustness",
+        "dashboard.judgement_comparison",
         "dashboard.judgement_curves",
         "dashboard.run_views",
         "dashboard.run_actions",

@@ -184,6 +184,7 @@ def test_films_the_two_call_differently_come_the_farthest_apart_first():
         "label": [0, 1, 0],
         "first": [0.2, 0.3, 0.6],
         "second": [0.9, 0.7, 0.5],
+        "right": ["first", "second", "second"],
     }
     # Right: the first on d, the second on b and c.
     assert found.p_accuracy == 1.0

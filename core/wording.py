@@ -166,6 +166,11 @@ def of_decision(report: "EvaluationReport") -> str:
     return f"{says} A threshold of {EXAMPLE:.0%} holds {needless} needless treatments for as bad as one omitted."
 
 
+def sentence_case(text: str) -> str:
+    """With its first letter large, and the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def of_robustness(found: "Robustness", family: str) -> str:
     """How far accuracy falls at the worst level of a family, and whether only the threshold is to blame."""
     before, steps = found.untouched, found.steps(family)

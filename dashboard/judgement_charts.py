@@ -107,8 +107,7 @@ def _banded(
         for name, (_, _, band) in lines.items()
     )
     axes = {"x": alt.X(f"{x}:Q", scale=UNIT)}
-    many = len(lines) > 1
-    color = alt.Color("Model:N", legend=alt.Legend(orient="bottom", title=None, labelLimit=400) if many else None)
+    color = _model_color(list(lines), len(lines) > 1)
     area = alt.Chart(bands).mark_area(opacity=0.22).encode(**axes, y=alt.Y("low:Q", title=y), y2="high:Q", color=color)
     line = (
         alt.Chart(curves)
@@ -123,6 +122,13 @@ def _banded(
     )
     guess = alt.Chart(chance).mark_line(strokeDash=[4, 4], color=OTHER).encode(**axes, y=f"{y}:Q")
     return (area + guess + line).properties(height=HEIGHT)
+
+
+def _model_color(names: list[str], with_legend: bool) -> alt.Color:
+    """The same colour for a model in all charts of these models."""
+    # One name below the other, for they are long; in full colour, though the bands are pale.
+    legend = alt.Legend(orient="bottom", title=None, columns=1, labelLimit=400, symbolOpacity=1)
+    return alt.Color("Model:N", scale=alt.Scale(domain=names), legend=legend if with_legend else None)
 
 
 def reliability(bins: list[ReliabilityBin]) -> alt.LayerChart:
@@ -217,18 +223,20 @@ def robustness(steps: Sequence[Level], figures: Sequence[str], titles: dict[str,
     table = pd.DataFrame(rows, columns=["Level", "Figure", "Value", "Low", "High"])
     named = [titles[name] for name in figures]
     base = alt.Chart(table).encode(
-        x=alt.X("Level:O", sort=labels, title=None, axis=alt.Axis(labelAngle=-30, labelLimit=120)),
-        color=alt.Color("Figure:N", sort=named, legend=alt.Legend(orient="bottom", title=None, columns=2)),
+        x=alt.X("Level:O", sort=labels, title=None, axis=alt.Axis(labelAngle=-30, labelOverlap=False)),
+        color=alt.Color(
+            "Figure:N", sort=named, legend=alt.Legend(orient="bottom", title=None, columns=2, symbolOpacity=1)
+        ),
         tooltip=["Figure", "Level", *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("Value", "Low", "High"))],
     )
     scale = alt.Scale(domain=[math.floor(lowest * 10) / 10 if not math.isnan(lowest) else 0, 1])
     bands = base.mark_area(opacity=0.12).encode(y=alt.Y("Low:Q", title=None, scale=scale), y2="High:Q")
     lines = base.mark_line(strokeWidth=2.5, point=True).encode(y=alt.Y("Value:Q", scale=scale))
-    return (bands + lines).properties(height=260)
+    return (bands + lines).properties(height=HEIGHT)
 
 
-def differences(found: dict[str, dict[str, Interval]], titles: dict[str, str]) -> alt.LayerChart:
-    """By model, how far its figures lie from those of another, with intervals; to the right is better."""
+def differences(found: dict[str, dict[str, Interval]], titles: dict[str, str], models: list[str]) -> alt.LayerChart:
+    """By model, how far its figures lie from those of the first of the models, with intervals; right is better."""
     rows = [
         (model, titles[name], one.value, one.low, one.high)
         for model, figures in found.items()
@@ -237,11 +245,10 @@ def differences(found: dict[str, dict[str, Interval]], titles: dict[str, str]) -
     ]
     table = pd.DataFrame(rows, columns=["Model", "Figure", "Difference", "Low", "High"])
     names = [titles[name] for name in next(iter(found.values()))]
-    legend = alt.Legend(orient="bottom", title=None, labelLimit=400) if len(found) > 1 else None
     base = alt.Chart(table).encode(
         y=alt.Y("Figure:N", title=None, sort=names),
         yOffset=alt.YOffset("Model:N"),
-        color=alt.Color("Model:N", legend=legend),
+        color=_model_color(models, True),
         tooltip=[
             "Model",
             "Figure",

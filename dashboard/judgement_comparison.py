@@ -5,6 +5,7 @@ import streamlit as st
 
 from core import wording
 from core.comparison import Comparison
+from core.data.checks.finding import SERIOUS
 from core.data.sample import CLASS_NAMES
 from core.lineup import Entry, Lineup
 from dashboard import caches, components, judgement_charts, judgement_films, judgements, state
@@ -16,19 +17,18 @@ DIFFERENT = "all"
 
 def chosen(judgement: Judgement) -> Lineup | None:
     """The models that the visitor has chosen to compare; None where there is none. Raises UserError."""
-    names = state.value(f"{WITH}_{judgement.key}")
-    others = judgements.others(judgement) if names and judgement.answers is not None else {}
-    picked = {name: others[name] for name in names or () if name in others}
+    picked = _picked(judgement)
     if not picked:
         return None
-    sides = {_name(judgement, others): judgement} | picked
+    sides = {judgement.model.name: judgement} | picked
     entries = {name: Entry(one.answers, one.report.threshold) for name, one in sides.items()}
     return caches.lineup(tuple((name, one.report.made) for name, one in sides.items()), entries)
 
 
-def _name(judgement: Judgement, others: dict[str, Judgement]) -> str:
-    report = judgement.report
-    return f"{report.model} ({report.part})" if f"{report.model} ({report.part})" not in others else report.model
+def _picked(judgement: Judgement) -> dict[str, Judgement]:
+    names = state.value(f"{WITH}_{judgement.key}")
+    others = judgements.others(judgement) if names and judgement.answers is not None else {}
+    return {name: others[name] for name in names or () if name in others}
 
 
 def show(judgement: Judgement) -> None:
@@ -51,6 +51,11 @@ def show(judgement: Judgement) -> None:
     judgements.judge_another(judgement, others)
     found = chosen(judgement)
     if found:
+        for name, other in _picked(judgement).items():
+            for caution in other.report.cautions:
+                if caution.severity == SERIOUS:
+                    title = components.plain(f"{name}: {caution.title}")
+                    st.warning(components.plain(caution.text), title=title, icon=":material/error:")
         _side_by_side(found)
         _pairs(judgement, found)
 
@@ -65,7 +70,7 @@ def _side_by_side(found: Lineup) -> None:
     charts = {
         "ROC curves": judgement_charts.roc({name: side.roc for name, side in found.sides.items()}),
         "Precision and recall": judgement_charts.pr({name: side.pr for name, side in found.sides.items()}),
-        "Differences": judgement_charts.differences(differences, wording.TITLES),
+        "Differences": judgement_charts.differences(differences, wording.TITLES, list(found.sides)),
     }
     with st.grid(3, min_column_width=300):
         for title, chart in charts.items():

@@ -117,7 +117,7 @@ def _as_table(table: pd.DataFrame, alt: str) -> None:
 
 def _grid(figures: dict[str, Interval]) -> None:
     st.caption("Below each figure its 95 % interval: Wilson's for shares, a bootstrap of 2,000 draws of patients else.")
-    with st.grid(6, min_column_width=110):
+    with st.grid(4, min_column_width=150):
         for name, figure in figures.items():
             st.metric(
                 wording.TITLES[name],

@@ -115,10 +115,9 @@ def gallery(judgement: Judgement, found: pd.DataFrame, key: str, caption: Callab
     place = {film: row for row, film in enumerate(prepared.table["id"])}
     rows = tuple(place[film] for film in shown["film"])
     films = np.stack([prepared.film(row) for row in rows])
-    with st.grid(6, min_column_width=150):
-        for (_, film), picture in zip(
-            shown.iterrows(), _heated(judgement, rows, films) if with_heat else films, strict=True
-        ):
+    pictures = _heated(judgement, rows, films) if with_heat else films
+    with st.grid(6, min_column_width=130):
+        for (_, film), picture in zip(shown.iterrows(), pictures, strict=True):
             components.film(
                 picture,
                 f"{components.plain(film['film'])} · patient {components.plain(film['patient'])} · {caption(film)}",

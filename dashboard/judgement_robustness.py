@@ -60,7 +60,7 @@ def _multiples(found: Robustness) -> None:
             steps = found.steps(family)
             sentence = wording.of_robustness(found, family)
             with st.container(border=True):
-                st.subheader(family.capitalize() if family != "JPEG quality" else family)
+                st.subheader(wording.sentence_case(family))
                 chart = judgement_charts.robustness(steps, FIGURES, wording.TITLES, lowest)
                 st.altair_chart(chart, alt=f"{family}: {sentence}")
                 st.markdown(sentence)
@@ -93,5 +93,7 @@ def _released(card: dict) -> None:
             pd.DataFrame(rows),
             hide_index=True,
             alt="Figures of films as other departments would take them",
-            column_config={wording.TITLES[name]: form for name in names},
+            column_config={"Films": st.column_config.NumberColumn(format="localized")}
+            | {wording.TITLES[name]: form for name in names},
+            height="content",
         )

@@ -1,5 +1,6 @@
 """Which judgement is on show: of which model, on which films; and how a new one is made."""
 
+import contextlib
 import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -114,7 +115,7 @@ def opened() -> Judgement | None:
         films = pick_films(model)
     if films == BROUGHT:
         part = pick_part(evaluation.written_parts(model.file.parent))
-        folder, key = model.file.parent, _key_of(model.card["data"]["name"])
+        folder, key = model.file.parent, _key_of(model)
     else:
         own = films == own_data(model)
         part = pick_part(("validation", "test") if own else ("all", "test"))
@@ -135,9 +136,17 @@ def opened() -> Judgement | None:
     return None
 
 
-def _key_of(name: str) -> str:
-    """The data set of that name, if one is known here."""
-    return next((key for key, known in state.known_data().items() if known == name), "")
+def _key_of(model: StoredModel) -> str:
+    """The data set that a promoted model was made from, if it is known here: by its name, else by its films."""
+    data = model.card["data"]
+    for key, name in state.known_data().items():
+        if name == data["name"]:
+            return key
+        with contextlib.suppress(UserError):
+            found = state.find_prepared(state.load_data(key), ImageSpec(**model.card["image_spec"]))
+            if found and caches.films_hash(found) == data["sha256"]["films"]:
+                return key
+    return ""
 
 
 def _judge(name: str, data: str, part: str, folder: Path) -> None:
@@ -151,7 +160,7 @@ def _judge(name: str, data: str, part: str, folder: Path) -> None:
 
 
 def others(judgement: Judgement) -> dict[str, Judgement]:
-    """What other models answered to films of the same data set, by model and part."""
+    """What other models answered to films of the same data set, by model and, where it is another, the part."""
     found = {}
     for name in _names():
         if name == judgement.model.name:
@@ -168,14 +177,15 @@ def others(judgement: Judgement) -> dict[str, Judgement]:
                 same = report.films_hash == judgement.report.films_hash and only in (None, part)
                 table = caches.answers(folder, report) if same else None
                 if table is not None:
-                    found[f"{name} ({part})"] = Judgement(model, report, folder, judgement.data, table)
+                    label = name if part == judgement.report.part else f"{name} ({part})"
+                    found[label] = Judgement(model, report, folder, judgement.data, table)
     return found
 
 
 def judge_another(judgement: Judgement, known: Collection[str]) -> None:
     """Has another model judged on the same films, so that it can be compared."""
     part = judgement.report.part
-    names = [name for name in _names() if name != judgement.model.name and f"{name} ({part})" not in known]
+    names = [name for name in _names() if name != judgement.model.name and name not in known]
     if not judgement.data or part not in evaluation.PARTS or not names:
         return
     with st.expander("Judge another model on these films", icon=":material/gavel:"):

@@ -130,7 +130,7 @@ def decision(curve: DecisionCurve) -> Figure:
 
 def robustness(found: Robustness, family: str) -> Figure:
     """The figures at each level of a family, with their intervals."""
-    figure, axes = _sheet(family.capitalize(), "", "")
+    figure, axes = _sheet(wording.sentence_case(family), "", "")
     steps = found.steps(family)
     places = range(len(steps))
     for name, colour, marker in zip(FIGURES, LINES, MARKERS, strict=False):
@@ -139,7 +139,7 @@ def robustness(found: Robustness, family: str) -> Figure:
         axes.plot(places, values, marker=marker, markersize=4.5, color=colour, label=wording.TITLES[name])
     axes.set_xticks(places, [step.label.replace(" of ", "\nof ") for step in steps])
     axes.set(ylim=(-0.02, 1.02))
-    axes.legend(loc="lower left", fontsize=7.5, frameon=False)
+    axes.legend(loc="best", fontsize=7.5, frameon=False)
     return figure
 
 
@@ -155,7 +155,7 @@ def rocs(found: Lineup) -> Figure:
 
 def differences(found: Lineup) -> Figure:
     """Each other model less the first, with intervals; a figure that cannot be told is left out."""
-    figure, axes = _sheet(f"Difference from {found.first}", "Difference", "")
+    figure, axes = _sheet("Differences", "Other model less the first", "")
     names = next(iter(found.comparisons.values())).differences
     for place, (model, compared) in enumerate(found.comparisons.items()):
         colour = LINES[(place + 1) % len(LINES)]

@@ -70,7 +70,11 @@ def _robustness(found: Robustness) -> Iterator[Block]:
         )
     )
     rows = [
-        (family.capitalize(), step.label, *(wording.with_interval(step.metrics[name]) for name in robustness.FIGURES))
+        (
+            wording.sentence_case(family),
+            step.label,
+            *(wording.with_interval(step.metrics[name]) for name in robustness.FIGURES),
+        )
         for family in robustness.FAMILIES
         for step in found.steps(family)
     ]

@@ -8,30 +8,17 @@ import zipfile
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import data, jobs, model_store, runs, workspace
+from core import data, model_store, runs
 from core.data import manifest
 from core.data import prepare as preparing
 from core.data.phantoms import load
 from core.images import ImageSpec
-from dashboard import state
 from dashboard.app_pages import PAGES
 from tests.conftest import PROJECT
+from tests.dashboard.opened import open_page, press, texts
 from tests.helpers import encode, film, wait_for, write_dicom, write_tree
 
 NOTICE = "Research demonstration, not a medical device."
-
-
-def open_page(name: str) -> AppTest:
-    app = AppTest.from_file(str(PROJECT / "dashboard/app.py"), default_timeout=30).run()
-    return app.switch_page(f"app_pages/{PAGES[name].script}").run()
-
-
-def texts(app: AppTest) -> str:
-    return "\n".join(
-        str(element.value)
-        for kind in ("title", "markdown", "caption", "error", "warning", "info")
-        for element in app.get(kind)
-    )
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -72,10 +59,6 @@ def add_folder(app: AppTest, place) -> AppTest:
 def open_tab(app: AppTest, name: str) -> AppTest:
     app.session_state["dataset_tab"] = name
     return app.run()
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    return next(button for button in app.button if button.label == label).click().run()
 
 
 def test_the_data_set_page_prepares_what_is_not_prepared(tmp_path):
@@ -222,93 +205,6 @@ def test_start_trains_with_the_settings_on_the_page():
     assert any("best model" in element.value for element in app.run().success)
 
 
-def test_the_evaluate_page_shows_the_stored_report(with_run):
-    from core import evaluation
-
-    report = evaluation.stored(with_run.folder)["validation"]
-    app = open_page("evaluate")
-    shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["ROC AUC"] == f"{report.metrics['roc_auc'].value:.3f}"
-    assert shown["Sensitivity"] == f"{report.metrics['sensitivity'].value:.3f}"
-
-
-def test_the_evaluate_page_shows_what_came_with_a_promoted_model_and_judges_it_on_the_test_part(with_run):
-    from core import evaluation
-
-    model = model_store.promote(with_run.name, "brought")
-    report = evaluation.stored(model.file.parent)["validation"]
-    app = open_page("evaluate")
-    app.selectbox(key="evaluate_model").set_value("brought").run()
-    assert not app.exception
-    shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["ROC AUC"] == f"{report.metrics['roc_auc'].value:.3f}"
-    app.session_state["data"] = with_run.settings.data
-    app.run()
-    app.selectbox(key="evaluate_films_brought").set_value(with_run.settings.data).run()
-    app.segmented_control(key="evaluate_part_all").set_value("test").run()
-    press(app, "Evaluate on the test part")
-    folder = state.evaluation_folder(model.card["sha256"], with_run.settings.data, "test")
-    wait_for(lambda: jobs.status(folder).state, lambda found: found == "finished", 90)
-    app.run()
-    assert not app.exception
-    judged = evaluation.stored(folder)["test"]
-    assert judged.part == "test"
-    assert judged.looks >= 1
-    assert f"{judged.films:,} films of {judged.patients:,} patients" in texts(app)
-
-
-def threshold_of(app):
-    return next(slider for slider in app.slider if slider.label == "Threshold")
-
-
-def test_another_threshold_on_the_evaluate_page_is_called_an_exploration_and_changes_the_figures(with_run):
-    from core import answers, evaluation, metrics
-
-    report = evaluation.stored(with_run.folder)["validation"]
-    app = open_page("evaluate")
-    threshold_of(app).set_value(0.0).run()
-    assert not app.exception
-    assert any("Exploration" in badge.value for badge in app.markdown)
-    shown = {metric.label: metric.value for metric in app.metric}
-    judged = answers.judged(evaluation.answers_of(with_run.folder, report), 0.0)
-    assert shown["Sensitivity"] == "1.000"
-    assert shown["Accuracy"] == f"{metrics.accuracy(judged).value:.3f}"
-    assert shown["ROC AUC"] == f"{report.metrics['roc_auc'].value:.3f}"
-    app.button[0].click().run()
-    shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["Sensitivity"] == f"{report.metrics['sensitivity'].value:.3f}"
-
-
-def test_a_cell_of_the_confusion_matrix_shows_its_films_with_where_the_network_looked(with_run):
-    from core import evaluation
-
-    counts = evaluation.stored(with_run.folder)["validation"].confusion
-    app = open_page("evaluate")
-    app.pills(key="evaluate_cell").set_value(["Found"]).run()
-    assert not app.exception
-    assert f"{counts.tp:,} films" in texts(app)
-    app.toggle(key="evaluate_heat").set_value(True).run(timeout=60)
-    assert not app.exception
-    assert "Attention, not localisation" in " ".join(caption.value for caption in app.caption)
-
-
-@pytest.mark.parametrize("view", ["Curves", "Groups", "Report"])
-def test_every_view_of_a_judgement_opens(with_run, view):
-    app = open_page("evaluate")
-    app.segmented_control(key="evaluate_view").set_value(view).run()
-    assert not app.exception
-    assert not app.error
-
-
-def test_a_report_of_an_earlier_version_is_said_to_be_one(with_run, tmp_path, monkeypatch):
-    folder = shutil.copytree(with_run.folder, tmp_path / "workspace" / "runs" / with_run.name)
-    monkeypatch.setenv("PNEUMOSCOPE_WORKSPACE", str(tmp_path / "workspace"))
-    workspace.write_json(folder / "report.json", {"validation": {"metrics": {}}})
-    app = open_page("evaluate")
-    assert not app.exception
-    assert any("earlier version" in caption.value for caption in app.caption)
-
-
 def test_the_predict_page_answers_an_upload_like_the_library(with_run):
     from core.prediction import Predictor
 
@@ -371,7 +267,6 @@ DAMAGED_FILES = ("status.json", "settings.json", "report.json", "card.json", "sp
 
 @pytest.mark.parametrize("damage", ["", "[5]", '{"state": 5, "validation": {}}', "epoch,loss\nx,y\n", "\x00\xff"])
 def test_a_run_folder_edited_by_hand_breaks_no_page(with_run, tmp_path, monkeypatch, damage):
-    import shutil
 
     for name in DAMAGED_FILES:
         copy = tmp_path / "edited" / "runs" / f"run-{name}"

@@ -15,7 +15,7 @@ from core.presets import PRESETS
 from core.settings import TrainSettings
 from dashboard import curves, run_tables, run_views, training_form
 from tests.dashboard.fakes import at_work, fake_run
-from tests.dashboard.test_pages import open_page, press, texts
+from tests.dashboard.opened import open_page, press, texts
 
 
 def labels(app) -> set[str]:

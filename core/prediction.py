@@ -32,6 +32,8 @@ class Prediction:
     chest_film: bool | None
     milliseconds: float
     film: np.ndarray
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Predictor:

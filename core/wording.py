@@ -9,6 +9,7 @@ from core.metrics import Confusion, Interval
 if TYPE_CHECKING:
     from core.comparison import Comparison
     from core.evaluation import EvaluationReport
+    from core.prediction import Prediction
     from core.robustness import Robustness
 
 PARTS = {
@@ -30,6 +31,12 @@ TITLES = {
     "pr_auc": "PR AUC",
     "brier": "Brier score",
     "calibration_error": "Calibration error",
+}
+VERDICTS = {
+    "suggests_pneumonia": "Suggests pneumonia",
+    "suggests_normal": "Suggests normal",
+    "uncertain": "Uncertain",
+    "not_a_chest_film": "Not a chest X-ray",
 }
 UNTOLD = "cannot be told"
 # A probability below the one or from the other on counts as a clear answer.
@@ -206,6 +213,37 @@ def of_comparison(first: str, second: str, found: "Comparison") -> str:
     if math.isnan(found.p_auc):
         return f"{calls} {order}; whether by chance cannot be told."
     return f"{calls} {order}. " + _chance(found.p_auc, "A difference as large")
+
+
+def of_prediction(found: "Prediction") -> str:
+    """What the answer to one film means, in a sentence."""
+    share, threshold = probability(found.probability), probability(found.threshold)
+    return {
+        "suggests_pneumonia": f"The film is more like those with pneumonia: the probability of {share} reaches the "
+        f"operating point of {threshold}.",
+        "suggests_normal": f"The film is more like the normal ones: the probability of {share} stays below the "
+        f"operating point of {threshold}.",
+        "uncertain": f"The probability of {share} lies too near the operating point of {threshold} to call it.",
+        "not_a_chest_film": "The picture is not like the films that the model knows, so it is not judged.",
+    }[found.verdict]
+
+
+def probability(share: float) -> str:
+    """ "93.4%"; no film is certain: never 0 or 100 %."""
+    if share > 0.999:
+        return "more than 99.9%"
+    return "less than 0.1%" if share < 0.001 else f"{share:.1%}"
+
+
+def of_worth(prevalence: float, is_ill: bool, value: Interval) -> str:
+    """What an answer of that kind is worth where so many have pneumonia. value: the PPV there, or the NPV."""
+    answer, truth = ("pneumonia", "show it") if is_ill else ("normal", "are")
+    if math.isnan(value.value):
+        return f"How often it is right when it says {answer} {UNTOLD}."
+    return (
+        f"Where {prevalence * 100:.0f} of 100 children have pneumonia, {value.value * 100:.0f} of 100 films that it "
+        f"calls {answer} {truth} {_between(value)}."
+    )
 
 
 def _chance(p: float, what: str) -> str:

@@ -1,17 +1,13 @@
 """An evaluation to hand over: as a page, as a PDF, as JSON."""
 
-import base64
 from typing import Any
 
 import core
 from core import workspace
 from core.evaluation import EvaluationReport
-from core.images import data_uri
 from core.model_store import NOTICE
-from core.reports import contents
-from core.reports.document import Drawing
+from core.reports import contents, pages
 from core.reports.extras import Extras
-from core.reports.pages import TEMPLATES
 
 # matplotlib and reportlab are imported where they are called: every page reads this file as it starts.
 NONE = Extras()
@@ -19,16 +15,7 @@ NONE = Extras()
 
 def evaluation_html(report: EvaluationReport, card: dict[str, Any], more: Extras = NONE) -> str:
     """The report as one HTML page that holds all it shows. card: the model's."""
-    return TEMPLATES.get_template("evaluation.html").render(
-        document=contents.of(report, card, more), picture=_picture, data_uri=data_uri
-    )
-
-
-def _picture(drawing: Drawing) -> str:
-    from core.reports import drawings
-
-    content = drawings.as_svg(drawing.draw())
-    return f"data:image/svg+xml;base64,{base64.b64encode(content.encode()).decode()}"
+    return pages.of(contents.of(report, card, more))
 
 
 def evaluation_pdf(report: EvaluationReport, card: dict[str, Any], more: Extras = NONE) -> bytes:

@@ -16,7 +16,7 @@ from core.images import ImageSpec
 from dashboard.app_pages import PAGES
 from tests.conftest import PROJECT
 from tests.dashboard.opened import open_page, press, texts
-from tests.helpers import encode, film, wait_for, write_dicom, write_tree
+from tests.helpers import encode, film, wait_for, write_tree
 
 NOTICE = "Research demonstration, not a medical device."
 
@@ -203,50 +203,6 @@ def test_start_trains_with_the_settings_on_the_page():
     assert run.settings.options["filters"] == (4, 8) or run.settings.options["filters"] == [4, 8]
     wait_for(lambda: run.status.state, lambda state: state == "finished", 90)
     assert any("best model" in element.value for element in app.run().success)
-
-
-def test_the_predict_page_answers_an_upload_like_the_library(with_run):
-    from core.prediction import Predictor
-
-    content = encode(film(4, "lobar"), ".jpeg")
-    expected = Predictor.load(with_run.name).predict(content)
-    app = open_page("predict")
-    app.file_uploader[0].upload("film.jpeg", content).run(timeout=60)
-    assert not app.exception
-    shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["Probability"] == f"{expected.probability:.1%}"
-    assert any("SYNTHETIC" in warning.value for warning in app.warning)
-
-
-def test_the_predict_page_reads_a_dicom_film_as_it_reads_the_same_film_as_png(with_run, tmp_path):
-    from core.prediction import Predictor
-
-    expected = Predictor.load(with_run.name).predict(encode(film(4, "lobar")))
-    content = write_dicom(tmp_path / "film.dcm", film(4, "lobar"), "4711").read_bytes()
-    app = open_page("predict")
-    app.file_uploader[0].upload("film.dcm", content).run(timeout=60)
-    assert not app.exception
-    assert {metric.label: metric.value for metric in app.metric}["Probability"] == f"{expected.probability:.1%}"
-    assert "4711" not in texts(app)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"no film", encode(film(), ".jpeg")[:900], encode(film()[:1, :1])],
-    ids=["empty", "text", "cut", "1x1"],
-)
-def test_the_predict_page_explains_a_file_that_is_no_film(with_run, content):
-    app = open_page("predict")
-    app.file_uploader[0].upload("film.png", content).run(timeout=60)
-    assert not app.exception
-    assert app.error[0].value
-
-
-def test_a_film_of_the_data_set_can_be_asked_about(with_run):
-    app = open_page("predict")
-    app.segmented_control(key="predict_way").set_value("From the data set").run(timeout=60)
-    assert not app.exception
-    assert {metric.label for metric in app.metric} >= {"Probability", "Threshold"}
 
 
 def test_opening_the_pages_has_not_loaded_tensorflow_into_a_fresh_server():

@@ -48,9 +48,13 @@ def pick_model() -> StoredModel | None:
     return model_store.find(name)
 
 
-def pick_films(model: StoredModel) -> list[Asked]:
-    """The films that were handed in, by whichever way. Raises UserError for an archive that will not do."""
-    way = st.segmented_control("Film", [UPLOAD, PASTE, DATA_SET], default=UPLOAD, required=True, key="predict_way")
+def pick_way() -> str:
+    """How films come in."""
+    return st.segmented_control("Film", [UPLOAD, PASTE, DATA_SET], default=UPLOAD, required=True, key="predict_way")
+
+
+def pick_films(model: StoredModel, way: str) -> list[Asked]:
+    """The films that were handed in that way. Raises UserError for an archive that will not do."""
     if way == DATA_SET:
         return _of_data_set(model)
     return _opened(_uploaded() if way == UPLOAD else _pasted())

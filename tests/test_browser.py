@@ -66,13 +66,18 @@ def test_a_visitor_trains_judges_and_asks(server, page, tmp_path):
     page.get_by_role("button", name="Evaluate on the test part").click()
     expect(page.get_by_text(re.compile("Of [0-9]+ pneumonia films? the model found"))).to_be_visible()
     assert "test" in (run.folder / "report.json").read_text()
+    matrix = page.get_by_test_id("stVegaLiteChart").first
+    size = matrix.bounding_box()
+    matrix.click(position={"x": size["width"] * 0.7, "y": size["height"] * 0.7})
+    expect(page.get_by_text("those the model is surest of first")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Found"))).to_have_attribute("aria-pressed", "true")
 
     go(page, "Predict")
     upload = tmp_path / "film.png"
     upload.write_bytes(encode(film(7, "lobar")))
     page.locator("input[type=file]").set_input_files(upload)
     expect(page.get_by_role("heading", name=re.compile("Suggests (pneumonia|normal)"))).to_be_visible()
-    expect(page.get_by_role("img", name="The uploaded film after preprocessing")).to_be_visible()
+    expect(page.get_by_role("img", name="The film with where the network looked")).to_be_visible()
 
     for name in ("Runs", "About", "Overview"):
         go(page, name)

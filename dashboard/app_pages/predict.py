@@ -5,14 +5,18 @@ import streamlit as st
 from dashboard import components, handing_in, prediction_many, prediction_one
 
 with components.explained():
-    model = handing_in.pick_model()
+    left, right = st.columns(2)
+    with left:
+        model = handing_in.pick_model()
     if model:
+        with right:
+            way = handing_in.pick_way()
         if model.card["data"]["synthetic"]:
             st.warning(
                 "This model was trained on SYNTHETIC films only: its answer to a real film means nothing.",
                 icon=":material/science:",
             )
-        films = handing_in.pick_films(model)
+        films = handing_in.pick_films(model, way)
         if len(films) == 1:
             components.synthetic_badge(films[0].synthetic)
             prediction_one.show(model, films[0])

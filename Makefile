@@ -18,7 +18,7 @@ help:
 run:
 	@$(PYTHON) bootstrap.py app
 	@echo "PneumoScope: http://localhost:$(PORT)"
-	@exec $(VENV)/python -m streamlit run dashboard/app.py --server.port $(PORT)
+	@exec $(VENV)/python -m streamlit run dashboard/server.py --server.port $(PORT)
 
 data:
 	@$(PYTHON) bootstrap.py app

@@ -68,6 +68,11 @@ def promoted() -> list[StoredModel]:
     return sorted(found, key=lambda model: model.card.get("promoted", ""), reverse=True)
 
 
+def listed() -> list[dict[str, Any]]:
+    """The cards of the promoted models as the command line and REST list them: `default` is true for the first."""
+    return [model.card | {"name": model.name, "default": place == 0} for place, model in enumerate(promoted())]
+
+
 def find(name: str) -> StoredModel:
     """The promoted model or the run of that name, whole and unchanged. Raises UserError."""
     for file, card_file in (

@@ -35,6 +35,16 @@ class Prediction:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """What the command line and REST say of a film: all but the film itself."""
+        return {
+            "verdict": self.verdict,
+            "probability": self.probability,
+            "threshold": self.threshold,
+            "chest_film": self.chest_film,
+            "milliseconds": round(self.milliseconds, 2),
+        }
+
 
 class Predictor:
     """A loaded model with its card. Threads may share it."""

@@ -1,4 +1,4 @@
-"""Builds the navigation from PAGES; run by `streamlit run dashboard/app.py`."""
+"""Builds the navigation from PAGES; `dashboard/server.py` serves it, and REST beside it."""
 
 from pathlib import Path
 

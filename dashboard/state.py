@@ -22,9 +22,11 @@ from core.errors import UserError
 from core.images import ImageSpec
 from core.runs import Run
 from core.settings import TrainSettings
+from dashboard.loaded import MODELS, Status
 
 if TYPE_CHECKING:
     from core.data.audit import Audit
+    from core.prediction import Predictor
 
 PHANTOMS = "phantoms"
 WARMED = ("core.data.audit", "dashboard.curves", "core.reports")
@@ -146,12 +148,17 @@ def _job_folder(kind: str, *what: object) -> Path:
     return jobs.folder_for(f"{kind}-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}")
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model; the first time takes a few seconds …")
-def predictor(name: str, sha256: str):
-    """The loaded model, shared by all visitors; sha256 tells a changed model from the cached one."""
-    from core.prediction import Predictor
+def predictor(name: str, sha256: str) -> "Predictor":
+    """The loaded model, shared by all visitors and REST; sha256 tells a changed model from the one kept."""
+    if MODELS.has(name, sha256):
+        return MODELS.predictor(name, sha256)
+    with st.spinner("Loading the model; the first time takes a few seconds …"):
+        return MODELS.predictor(name, sha256)
 
-    return Predictor.load(name)
+
+def warm_model() -> Status:
+    """How far the server is with loading the default model: ready, or not yet."""
+    return MODELS.status
 
 
 def opened_run() -> str | None:

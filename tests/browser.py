@@ -40,7 +40,7 @@ class Server:
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(self.port)]
+        command = [sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log, env=os.environ)
         wait_for(self.healthy, bool, 30)

@@ -44,21 +44,13 @@ def _predict_one(predictor: Any, file: Path) -> dict[str, Any]:
         content = file.read_bytes()
     except OSError as error:
         raise UserError(f"The file cannot be read: {error.strerror}.", fix="Check its name and permissions.") from None
-    prediction = predictor.predict(content)
-    return {
-        "file": str(file),
-        "verdict": prediction.verdict,
-        "probability": prediction.probability,
-        "threshold": prediction.threshold,
-        "chest_film": prediction.chest_film,
-        "milliseconds": round(prediction.milliseconds, 2),
-    }
+    return {"file": str(file), **predictor.predict(content).to_json()}
 
 
 def manage_models(chosen: argparse.Namespace) -> None:
     """Lists, promotes or removes models."""
     if chosen.action == "list":
-        found = [model.card | {"name": model.name, "default": i == 0} for i, model in enumerate(model_store.promoted())]
+        found = model_store.listed()
         text = "\n".join(f"{card['name']}{'  (default)' if card['default'] else ''}" for card in found)
         show(chosen, found, text or "No models yet: promote a run.")
         return

@@ -79,8 +79,10 @@ async def predict(request: Request) -> Response:
             jobs = [at_work(request, answer, predictor, film, with_heatmap) for film in films]
             del films
             found = await asyncio.gather(*jobs)
-    except Refusal:
+    except Refusal as refusal:
         await uploads.drain(request, stream)
+        # What did not come by now must not be taken for the next request.
+        refusal.headers["Connection"] = "close"
         raise
     taken = (time.perf_counter() - begin) * 1000
     headers = {"Server-Timing": f"total;dur={taken:.2f}", "PneumoScope-Model": quote(predictor.name)}

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Self
 
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -65,7 +66,7 @@ class Refusal(Exception):
 
     def __init__(self, status: int, what: str, fix: str, headers: dict[str, str] | None = None):
         super().__init__(what)
-        self.status, self.what, self.fix, self.headers = status, what, fix, headers
+        self.status, self.what, self.fix, self.headers = status, what, fix, headers or {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +128,18 @@ class FormInMemory(MultiPartParser):
     spool_max_size = 0
     complete = False
 
+    def __init__(self, headers: Headers, stream: AsyncIterator[bytes], files: int):
+        """Raises Refusal, while it parses, if the form ends too soon."""
+        super().__init__(headers, self._to_the_end(stream), max_files=files)
+
     def on_end(self) -> None:
         self.complete = True
+
+    async def _to_the_end(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in stream:
+            yield chunk
+        if not self.complete:
+            raise Refusal(400, "The form is cut short: its end is missing.", "Send it again.")
 
 
 def too_large(what: str, most: int) -> Refusal:
@@ -177,7 +188,7 @@ async def read_films(request: Request, stream: AsyncIterator[bytes], visit: Visi
     try:
         async with asyncio.timeout(limits.seconds):
             if kind == FORM:
-                films = await _read_form(FormInMemory(request.headers, counted(), max_files=limits.files))
+                films = await _read_form(FormInMemory(request.headers, counted(), limits.files))
             else:
                 films = [Film(None, b"".join([chunk async for chunk in counted()]))]
     except TimeoutError:
@@ -201,11 +212,10 @@ async def _read_form(parser: FormInMemory) -> list[Film]:
     except ValueError:
         # Of a charset that Python knows and that is none.
         raise Refusal(400, "The form cannot be read.", "Send it as RFC 7578 has it, in UTF-8.") from None
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(form.close)
-        if not parser.complete:
-            raise Refusal(400, "The form is cut short: its end is missing.", "Send it again.")
+    try:
         return [Film(part.filename, part.file.read()) for _, part in form.multi_items() if not isinstance(part, str)]
+    finally:
+        await form.close()
 
 
 async def drain(request: Request, stream: AsyncIterator[bytes]) -> None:

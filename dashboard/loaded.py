@@ -1,9 +1,13 @@
 """The loaded models: one cache for the pages and REST, and how far the default model's warm-up is."""
 
+import contextlib
 import dataclasses
+import gc
 import logging
+import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST = 2
 STATES = IDLE, STARTING, READY, FAILED = ("idle", "starting", "ready", "failed")
+# Keras imports these where it finds them, and answers without them: two seconds of the warm-up.
+NOT_NEEDED = ("sklearn", "matplotlib", "pandas")
 # Long enough a side for any decoder; what it shows does not matter.
 BLANK = 256
 
@@ -99,6 +105,7 @@ class Models:
         try:
             model = default()
             name = model.name
+            _import_keras()
             predictor = self.predictor(name, model.card["sha256"])
             prediction = predictor.predict(cv2.imencode(".png", np.zeros((BLANK, BLANK), np.uint8))[1].tobytes())
             self.status = Status(READY, name)
@@ -111,6 +118,40 @@ class Models:
             logging.getLogger(__name__).exception("The model could not be warmed up.")
             if self.status.state != READY:
                 self.status = Status(FAILED, name, "The model could not be loaded.", "Look into the server's log.")
+
+
+def _import_keras() -> None:
+    from core import prediction  # noqa: F401, for it needs what is kept from Keras
+
+    # Looking for garbage while TensorFlow is loaded finds none and takes its time; nor will it become any later.
+    gc.disable()
+    try:
+        with unseen(*NOT_NEEDED):
+            import keras  # noqa: F401
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextlib.contextmanager
+def unseen(*names: str) -> Iterator[None]:
+    """This thread does not find these modules meanwhile; pages, in threads of their own, do."""
+    finder = _Unseen(names, threading.get_ident())
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Unseen:
+    names: tuple[str, ...]
+    thread: int
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name in self.names and threading.get_ident() == self.thread:
+            raise ModuleNotFoundError(f"{name} is not needed here", name=name)
 
 
 def default() -> StoredModel:

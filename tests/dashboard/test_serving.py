@@ -1,7 +1,10 @@
 """What comes in over HTTP leaves no trace and brings nothing down; models are loaded once, and warmed up."""
 
 import http.client
+import importlib
+import socket
 import struct
+import sys
 import tempfile
 import threading
 import zlib
@@ -165,6 +168,15 @@ def test_the_real_server_answers_and_neither_writes_nor_logs_what_it_is_sent(mod
         running.stop()
 
 
+def test_connections_wait_for_nobody_before_they_send():
+    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.TemporaryFile() as other:
+        assert not listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        server.send_at_once()
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert other.write(b"still open")
+
+
 def fake_loading(monkeypatch, loads: list[str]) -> None:
     def load(name):
         loads.append(name)
@@ -181,6 +193,16 @@ def test_a_model_is_loaded_once_for_all_who_ask_at_the_same_time(monkeypatch):
         found = list(people.map(lambda _: models.predictor("a", "1"), range(50)))
     assert loads == ["a"]
     assert all(one is found[0] for one in found)
+
+
+def test_a_thread_that_does_not_see_a_module_hides_it_from_no_other():
+    sys.modules.pop("colorsys", None)
+    with loaded.unseen("colorsys"), ThreadPoolExecutor(1) as other:
+        with pytest.raises(ImportError):
+            importlib.import_module("colorsys")
+        assert other.submit(importlib.import_module, "colorsys").result().rgb_to_hsv
+    sys.modules.pop("colorsys")
+    assert importlib.import_module("colorsys")
 
 
 def test_only_the_models_used_last_stay_loaded_and_a_changed_one_is_another(monkeypatch):

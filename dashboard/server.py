@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
+from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,6 +39,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+
+# What pages are sent passes through Streamlit, whose parser would write a film of more than a megabyte to disk.
+MultiPartParser.spool_max_size = 0
 
 
 class SecurityHeaders:

@@ -156,7 +156,7 @@ def predictor(name: str, sha256: str) -> "Predictor":
         return MODELS.predictor(name, sha256)
 
 
-def warm_model() -> Status:
+def model_status() -> Status:
     """How far the server is with loading the default model: ready, or not yet."""
     return MODELS.status
 

@@ -22,7 +22,7 @@ from tests.dashboard.test_pages import open_page
 from tests.helpers import encode, film, wait_for, write_dicom
 
 FILM = encode(film(3, "lobar"), ".jpeg")
-NOISE = np.random.default_rng(0).integers(0, 256, (1500, 1500), np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 256, (400, 400), np.uint8)
 TOKEN = "s3cret-ä"
 
 

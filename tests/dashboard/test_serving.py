@@ -1,5 +1,6 @@
 """What comes in over HTTP leaves no trace and brings nothing down; models are loaded once, and warmed up."""
 
+import asyncio
 import http.client
 import importlib
 import socket
@@ -15,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
+from starlette.requests import Request
 
 from core import model_store
 from core.errors import UserError
@@ -27,7 +29,7 @@ from tests.dashboard.rest import NAME, put_model, serving
 from tests.helpers import encode, film, wait_for
 
 FILM = encode(film(3, "lobar"), ".jpeg")
-LARGE = encode(np.random.default_rng(0).integers(0, 256, (2000, 2000), np.uint8))
+LARGE = encode(np.random.default_rng(0).integers(0, 256, (1200, 1200), np.uint8))
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
 SENSIBLE = (200, 400, 413, 415, 422)
 
@@ -126,22 +128,42 @@ def test_a_client_that_leaves_in_the_middle_leaves_its_place(model):
         )
 
 
-def test_no_film_is_spooled_to_a_file(model, monkeypatch):
-    rolled = []
+@pytest.fixture
+def rolled(monkeypatch):
+    """The temporary files that grew too large for memory."""
+    found = []
 
     def rollover(self):
-        rolled.append(self)
+        found.append(self)
         original(self)
 
     original = tempfile.SpooledTemporaryFile.rollover
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rollover)
     with tempfile.SpooledTemporaryFile(1) as proof:
         proof.write(b"ab")
-    assert rolled == [proof]
+    assert found == [proof]
+    found.clear()
+    return found
+
+
+def test_no_film_sent_over_rest_is_spooled_to_a_file(model, rolled):
     with serving() as client:
-        answer = client.predict(("a", LARGE), ("b", LARGE))
-    assert len(answer.json()) == 2
-    assert rolled == [proof]
+        assert len(client.predict(("a", LARGE), ("b", LARGE)).json()) == 2
+    assert rolled == []
+
+
+def test_no_film_sent_to_a_page_is_spooled_to_a_file(rolled):
+    async def receive():
+        return {"type": "http.request", "body": form("x", LARGE)}
+
+    async def sizes():
+        headers = [(b"content-type", f"{FORM}; boundary=x".encode())]
+        # As Streamlit reads what its pages are sent.
+        async with Request({"type": "http", "headers": headers}, receive).form() as read:
+            return [file.size for _, file in read.multi_items()]
+
+    assert asyncio.run(sizes()) == [len(LARGE)]
+    assert rolled == []
 
 
 def test_the_real_server_answers_and_neither_writes_nor_logs_what_it_is_sent(model, tmp_path):

@@ -47,6 +47,7 @@ class Models:
     def __init__(self, most: int = MOST):
         self.status = Status()
         self._most = most
+        self._stopping = False
         self._kept: OrderedDict[tuple[str, str], Predictor] = OrderedDict()
         self._changing = threading.Lock()
         self._loading = threading.Lock()
@@ -67,7 +68,12 @@ class Models:
     def warm_up(self) -> None:
         """Begins, in a thread, to load the default model and to have it answer once; `status` tells how far it is."""
         self.status = Status(STARTING, _default_name())
-        threading.Thread(target=self._warm, name="warm-up", daemon=True).start()
+        # No daemon: a process that ends while a thread of its own loads TensorFlow hangs.
+        threading.Thread(target=self._warm, name="warm-up").start()
+
+    def stop(self) -> None:
+        """A warm-up under way goes no further than it must: the server ends."""
+        self._stopping = True
 
     def keep_warm(self) -> Status:
         """As `status`; where the default is another model than the one warmed up, begins with that one."""
@@ -106,6 +112,8 @@ class Models:
             model = default()
             name = model.name
             _import_keras()
+            if self._stopping:
+                return
             predictor = self.predictor(name, model.card["sha256"])
             prediction = predictor.predict(cv2.imencode(".png", np.zeros((BLANK, BLANK), np.uint8))[1].tobytes())
             self.status = Status(READY, name)

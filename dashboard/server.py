@@ -84,6 +84,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     send_at_once()
     MODELS.warm_up()
     yield
+    MODELS.stop()
 
 
 try:

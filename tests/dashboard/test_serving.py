@@ -190,6 +190,19 @@ def test_the_real_server_answers_and_neither_writes_nor_logs_what_it_is_sent(mod
         running.stop()
 
 
+def test_a_server_stopped_while_it_warms_up_ends(model, tmp_path):
+    running = Server(tmp_path / "server.log")
+    try:
+        maps = psutil.Process(running.process.pid).memory_maps
+        wait_for(lambda: [file.path for file in maps()], lambda paths: any("tensorflow" in path for path in paths))
+        running.stop()
+        said = (tmp_path / "server.log").read_text()
+        assert not any(word in said for word in ("Traceback", "Fatal"))
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
 def test_connections_wait_for_nobody_before_they_send():
     with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.TemporaryFile() as other:
         assert not listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

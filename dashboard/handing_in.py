@@ -12,10 +12,12 @@ from core.data.sample import CLASS_NAMES
 from core.errors import UserError
 from core.model_store import StoredModel
 from dashboard import components, state
+from dashboard.loaded import STARTING
 
 UPLOAD, PASTE, DATA_SET = "Upload", "Paste", "From the data set"
 PASTED = "predict_pasted"
-LARGEST_UPLOAD = 200
+# In MB: an archive of 500 films of full size; what is too large for one film is refused when it is read.
+LARGEST_UPLOAD = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,19 @@ def pick_model() -> StoredModel | None:
         "Model", names, key="predict_model", persist_state="session", help="Promoted models first, then those of runs."
     )
     return model_store.find(name)
+
+
+@st.fragment(run_every=0.5)
+def _loading() -> None:
+    if state.model_status().state != STARTING:
+        st.rerun()
+    st.caption(":material/hourglass_top: The model is being loaded: the first answer takes a few seconds more.")
+
+
+def show_warm_up() -> None:
+    """Says so as long as the server loads its model."""
+    if state.model_status().state == STARTING:
+        _loading()
 
 
 def pick_way() -> str:

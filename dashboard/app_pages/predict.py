@@ -16,6 +16,7 @@ with components.explained():
                 "This model was trained on SYNTHETIC films only: its answer to a real film means nothing.",
                 icon=":material/science:",
             )
+        handing_in.show_warm_up()
         films = handing_in.pick_films(model, way)
         if len(films) == 1:
             components.synthetic_badge(films[0].synthetic)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from core.prediction import Predictor
 
 PHANTOMS = "phantoms"
-WARMED = ("core.data.audit", "dashboard.curves", "core.reports")
+WARMED = ("core.data.audit", "dashboard.curves", "core.reports", "sklearn.metrics", "scipy.stats")
 # Keys of choices that outlive a page switch.
 DATA, OPENED_RUN, WATCHED_RUN = "data", "run", "watched_run"
 # The Train page's view, and the one it is to open with.

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from core import runs
 from core.data import card
 from core.data.prepare import Prepared
+from core.errors import UserError
+from core.images import ImageSpec
+from core.model_store import StoredModel
 from dashboard import state
 
 if TYPE_CHECKING:
@@ -88,6 +92,28 @@ def _changed(file: Path) -> int:
         return file.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def home_of(model: StoredModel) -> str:
+    """The data set that a model was made from, if it is known here: a run's own, else by name or films; else ""."""
+    if model.file.parent.parent == runs.runs_folder():
+        return runs.get(model.name).settings.data
+    data = model.card["data"]
+    for key, name in state.known_data().items():
+        if name == data["name"]:
+            return key
+        found = prepared_for(model, key)
+        if found and films_hash(found) == data["sha256"]["films"]:
+            return key
+    return ""
+
+
+def prepared_for(model: StoredModel, key: str) -> Prepared | None:
+    """The films of that data set as the model sees them, where they are prepared."""
+    try:
+        return state.find_prepared(state.load_data(key), ImageSpec(**model.card["image_spec"]))
+    except UserError:
+        return None
 
 
 def films_hash(prepared: Prepared) -> str:

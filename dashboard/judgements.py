@@ -1,6 +1,5 @@
 """Which judgement is on show: of which model, on which films; and how a new one is made."""
 
-import contextlib
 import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ from core import evaluation, jobs, model_store, runs, wording
 from core.data.prepare import Prepared
 from core.errors import UserError
 from core.evaluation import EvaluationReport
-from core.images import ImageSpec
 from core.model_store import StoredModel
 from dashboard import caches, components, state
 
@@ -41,11 +39,7 @@ class Judgement:
         """Its films as the model sees them, if they are at hand and unchanged."""
         if not self.data:
             return None
-        try:
-            source = state.load_data(self.data)
-        except UserError:
-            return None
-        found = state.find_prepared(source, ImageSpec(**self.model.card["image_spec"]))
+        found = caches.prepared_for(self.model, self.data)
         return found if found and caches.films_hash(found) == self.report.films_hash else None
 
 
@@ -115,7 +109,7 @@ def opened() -> Judgement | None:
         films = pick_films(model)
     if films == BROUGHT:
         part = pick_part(evaluation.written_parts(model.file.parent))
-        folder, key = model.file.parent, _key_of(model)
+        folder, key = model.file.parent, caches.home_of(model)
     else:
         own = films == own_data(model)
         part = pick_part(("validation", "test") if own else ("all", "test"))
@@ -134,19 +128,6 @@ def opened() -> Judgement | None:
         if evaluation.outdated(folder, part):
             st.caption("There is a report of an earlier version, which cannot be shown: judge again.")
     return None
-
-
-def _key_of(model: StoredModel) -> str:
-    """The data set that a promoted model was made from, if it is known here: by its name, else by its films."""
-    data = model.card["data"]
-    for key, name in state.known_data().items():
-        if name == data["name"]:
-            return key
-        with contextlib.suppress(UserError):
-            found = state.find_prepared(state.load_data(key), ImageSpec(**model.card["image_spec"]))
-            if found and caches.films_hash(found) == data["sha256"]["films"]:
-                return key
-    return ""
 
 
 def _judge(name: str, data: str, part: str, folder: Path) -> None:

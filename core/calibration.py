@@ -1,6 +1,7 @@
 """From a network's score to a probability one may call so, and the threshold it is held against."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,8 @@ EVEN_ODDS = OperatingPoint(0.5, "even odds: calibrated probability of at least 0
 # Thresholds whose Youden index is this near to the best count as good as the best.
 GAP_TOLERANCE = 0.005
 BINS = 10
+# An answer that is right less often is called uncertain.
+RIGHT_ENOUGH = 0.8
 
 
 def fit(labels: np.ndarray, scores: np.ndarray) -> Calibration:
@@ -85,6 +88,42 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) ->
     groups = [group for group in np.array_split(order, BINS) if len(group)]
     gaps = [len(group) * abs(labels[group].mean() - probabilities[group].mean()) for group in groups]
     return float(sum(gaps) / len(order))
+
+
+def uncertain_band(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, Any]:
+    """Where an answer would be right too seldom: the calibrated probabilities in [low, high), for a card.
+
+    labels: (n,) of 0 and 1. probabilities: (n,), of films the network was not trained on. The share of pneumonia at a
+    probability comes from an isotonic regression (Barlow et al. 1972). low = high = threshold where none is.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    steps = np.linspace(0, 1, 1001)
+    share = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(probabilities, labels).predict(steps)
+    below = steps[(share > 1 - RIGHT_ENOUGH) & (steps < threshold)]
+    above = steps[(share < RIGHT_ENOUGH) & (steps >= threshold)]
+    low, high = min([threshold, *below]), max([threshold, *above])
+    inside = (probabilities >= low) & (probabilities < high)
+    right = (probabilities >= threshold) == (labels == 1)
+    return {
+        "low": float(low),
+        "high": float(high),
+        "right_enough": RIGHT_ENOUGH,
+        "rule": f"probabilities whose answer, of films that were not trained on, was right less than "
+        f"{RIGHT_ENOUGH:.0%} of the times",
+        "films": len(labels),
+        "share_of_films": float(inside.mean()),
+        "right_inside": float(right[inside].mean()) if inside.any() else None,
+        "right_outside": float(right[~inside].mean()) if not inside.all() else None,
+    }
+
+
+def why_uncertain(band: dict[str, Any]) -> str:
+    """The sentence for a film whose probability lies in a card's band."""
+    return (
+        f"Between {band['low']:.1%} and {band['high']:.1%} fewer than {band['right_enough']:.0%} of the model's "
+        "answers were right."
+    )
 
 
 def operating_point(rule: str, target: float, labels: np.ndarray, probabilities: np.ndarray) -> OperatingPoint:

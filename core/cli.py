@@ -153,6 +153,11 @@ def _parser() -> Parser:
     sub.add_argument("--model", required=True, help="a promoted model or a run")
     sub.add_argument("files", nargs="+", metavar="FILE_OR_DIR")
 
+    sub = add("gate", models.gate, "teach a stored model to refuse what is no chest film; nothing is trained")
+    sub.add_argument("--model", required=True, help="a promoted model or a run")
+    sub.add_argument("--data", help=f"the films it was made from (a run knows them): {DATA_HELP}")
+    sub.add_argument("--population", default="", metavar="TEXT", help="whose films those are, for the card")
+
     sub = add("models", models.manage_models, "list, promote or remove models")
     sub.add_argument("action", nargs="?", default="list", choices=["list", "promote", "remove"])
     sub.add_argument("run", nargs="?", help="the run to promote, or the model to remove")

@@ -78,7 +78,7 @@ READ = (
     "SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit "
     "PixelRepresentation PlanarConfiguration PixelPaddingValue PixelPaddingRangeLimit RescaleIntercept RescaleSlope "
     "WindowCenter WindowWidth VOILUTFunction PixelData ExtendedOffsetTable ExtendedOffsetTableLengths "
-    "ModalityLUTSequence VOILUTSequence AnatomicRegionSequence"
+    "ModalityLUTSequence VOILUTSequence AnatomicRegionSequence PatientAge"
 )
 AS_PNG = dicom_pixels.AS_PNG
 NOISY = r"(pydicom|PIL)\."
@@ -124,9 +124,9 @@ def describe(source: BinaryIO | bytes) -> Description:
     Raises UserError if it is no usable plain film of a chest.
     """
     data = source if isinstance(source, bytes) else source.read(HEAD)
-    header, has_pixels = _open(data, pixels=False)
+    header, has_pixels = opened(data, pixels=False)
     if not has_pixels and not isinstance(source, bytes) and len(data) == HEAD:
-        header, has_pixels = _open(data + source.read(LARGEST_FILE), pixels=False)
+        header, has_pixels = opened(data + source.read(LARGEST_FILE), pixels=False)
     return _checked(header, has_pixels)
 
 
@@ -135,7 +135,7 @@ def decode(data: bytes) -> np.ndarray:
 
     Returns (height, width) uint8. Raises UserError if it is damaged or no usable plain film of a chest.
     """
-    film, has_pixels = _open(data, pixels=True)
+    film, has_pixels = opened(data, pixels=True)
     _checked(film, has_pixels or b"\xe0\x7f\x10\x00" in data or b"\x7f\xe0\x00\x10" in data)
     if "PixelData" not in film:
         raise UserError("The DICOM file is cut short: its pixels are missing.", fix=COPY)
@@ -167,7 +167,8 @@ def silence() -> None:
         warnings.filterwarnings("ignore", module=NOISY)
 
 
-def _open(data: bytes, pixels: bool) -> "tuple[FileDataset, bool]":
+def opened(data: bytes, pixels: bool) -> "tuple[FileDataset, bool]":
+    """The elements that we read, none checked, and whether pixels are there. Raises UserError if it is damaged."""
     try:
         return _parse(data, pixels)
     except UserError:

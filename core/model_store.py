@@ -155,7 +155,7 @@ def _copy(source: StoredModel, folder: Path) -> None:
     shutil.copyfile(source.file, folder / "model.keras")
     beside = source.file.parent
     judged = [*beside.glob("answers-*.csv"), *beside.glob("robustness-*.json")]
-    for file in (*(beside / name for name in (*DATA_CARD_FILES, "report.json")), *judged):
+    for file in (*(beside / name for name in (*DATA_CARD_FILES, "gate.npz", "report.json")), *judged):
         if file.is_file():
             shutil.copyfile(file, folder / file.name)
 
@@ -225,10 +225,37 @@ def card_text(card: dict[str, Any]) -> str:
         f"{card['calibration']['films']:,} films that were not trained on",
         f"- Operating point: {card['operating_point']['threshold']:.3f}; {card['operating_point']['rule']}",
         f"- SHA-256: `{card['sha256']}`",
+        *_about_gate(card),
     ]
     if "cross_validation" in card:
         lines += _about_folds(card)
     return "\n".join(lines) + "\n"
+
+
+def _about_gate(card: dict[str, Any]) -> list[str]:
+    """Whom it knows, when it does not answer, and what it does not judge, as lines of Markdown."""
+    lines = [f"- Knows: {card['population']}"] if card.get("population") else []
+    if band := card.get("uncertain"):
+        lines.append(
+            f"- Uncertain: from {band['low']:.3f} to below {band['high']:.3f}, {band['rule']}; of "
+            f"{band['films']:,} films {band['share_of_films']:.1%} lie there"
+        )
+    if gate := card.get("gate"):
+        fitted, measured = gate["fitted"], gate["measured"]
+        lines.append(
+            f"- Gate: {gate['method']} (layer {gate['layer']}); fitted on {fitted['films']:,} films of "
+            f"{fitted['patients']:,} patients, refuses {measured['refused']:.2%} of {measured['films']:,} films of "
+            f"{measured['patients']:,} others; {gate['rule']}; SHA-256 `{gate['sha256']}`"
+        )
+    return lines
+
+
+def write_card(stored: StoredModel, card: dict[str, Any]) -> None:
+    """Puts another card in the place of a model's own, with its text where it has one. Raises UserError."""
+    folder = stored.file.parent
+    workspace.write_json(folder / "card.json", card)
+    if (folder / "card.md").is_file():
+        workspace.write_bytes(folder / "card.md", card_text(card).encode())
 
 
 def _about_folds(card: dict[str, Any]) -> list[str]:

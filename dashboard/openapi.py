@@ -123,6 +123,10 @@ def _document() -> Json:
     }
 
 
+def _texts(about: str) -> Json:
+    return {"type": "array", "items": {"type": "string"}, "description": about}
+
+
 def _schemas() -> Json:
     text, share = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
     name = {"type": ["string", "null"], "description": "As the sender calls it; null for a film that came as it is"}
@@ -137,6 +141,8 @@ def _schemas() -> Json:
                 "probability": share | {"description": "Of pneumonia, calibrated"},
                 "threshold": share,
                 "chest_film": {"type": ["boolean", "null"], "description": "null where the model has no gate"},
+                "reasons": _texts("Why the film is refused or uncertain"),
+                "warnings": _texts("What the film's header says against it, and of whom the model was made"),
                 "milliseconds": {"type": "number", "minimum": 0, "description": "For this film alone"},
             },
             heatmap=text | {"description": "PNG as a data URI, the film as the model saw it with its heat in colour"},

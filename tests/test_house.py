@@ -18,6 +18,7 @@ LEVELS = (
         "core.dicom_pixels",
         "core.dicom",
         "core.headers",
+        "core.contradictions",
         "core.images",
         "core.shifts",
         "core.calibration",
@@ -83,7 +84,7 @@ LEVELS = (
         "core.recorder",
         "core.training",
     ),
-    ("core.gradcam", "core.prediction"),
+    ("core.gradcam", "core.ood", "core.prediction"),
     (
         "core.answers",
         "core.breakdown",
@@ -94,6 +95,7 @@ LEVELS = (
         "core.lineup",
         "core.robustness",
         "core.release",
+        "core.gating",
     ),
     (
         "core.wording",

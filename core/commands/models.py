@@ -1,12 +1,12 @@
-"""Commands on models: predict, list, promote, remove."""
+"""Commands on models: predict, gate, list, promote, remove."""
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import model_store, workspace
-from core.commands.output import DONE, USERS_FAULT, show
+from core import model_store, runs, workspace
+from core.commands.output import DONE, USERS_FAULT, progress, show
 from core.errors import UserError
 
 
@@ -45,6 +45,33 @@ def _predict_one(predictor: Any, file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"The file cannot be read: {error.strerror}.", fix="Check its name and permissions.") from None
     return {"file": str(file), **predictor.predict(content).to_json()}
+
+
+def gate(chosen: argparse.Namespace) -> None:
+    """Adds a gate and the uncertain band to a model and its card, or renews them."""
+    stored = model_store.find(chosen.model)
+    key = chosen.data or _data_of(stored)
+    with progress(chosen, "fitting the gate") as move:
+        from core import gating
+
+        found = gating.add(stored.name, key, chosen.population, move)
+    made, band = found["gate"], found["uncertain"]
+    text = f"Model {stored.name}: no gate, for its films are too few."
+    if made:
+        measured = made["measured"]
+        text = (
+            f"Model {stored.name}: gate fitted on {made['fitted']['films']:,} films; refuses "
+            f"{measured['refused']:.2%} of {measured['films']:,} others."
+        )
+    if band:
+        text += f" Uncertain from {band['low']:.3f} to {band['high']:.3f}."
+    show(chosen, {"model": stored.name} | found, text)
+
+
+def _data_of(stored: model_store.StoredModel) -> str:
+    if stored.file.parent.parent == runs.runs_folder():
+        return runs.get(stored.name).settings.data
+    raise UserError("A promoted model does not say where its films lie.", fix="Add --data with their data set.")
 
 
 def manage_models(chosen: argparse.Namespace) -> None:

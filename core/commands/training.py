@@ -102,6 +102,9 @@ def release(chosen: argparse.Namespace) -> None:
 
     found = releasing.train_folds(settings, chosen.folds, _follow)
     model = releasing.release(found, chosen.name, chosen.rule, chosen.target)
+    from core import gating
+
+    gating.add(model.name, settings.data)
     figures = model.card["cross_validation"]["metrics"]
     text = ", ".join(f"{name} {figure['value']:.3f}" for name, figure in figures.items())
     result = {"model": model.name, "runs": [run.name for run in found]} | model.card["cross_validation"]
@@ -129,6 +132,9 @@ def _work(name: str) -> None:
             predictor = evaluation.Predictor.load(run.name)
             report = evaluation.evaluate(predictor, stored.split, run.settings.data, "validation")
             evaluation.save(report, run.folder)
+            from core import gating
+
+            gating.add(run.name, run.settings.data)
         jobs.update(run.folder, state="stopped" if runs.stop_requested(run.folder) else "finished")
 
 

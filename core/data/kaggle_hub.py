@@ -17,6 +17,7 @@ PREFIX = "kaggle:"
 CHEST_XRAY = "kaggle:paultimothymooney/chest-xray-pneumonia"
 # As its page on Kaggle states them (Kermany et al. 2018, Mendeley Data).
 LICENCES = {CHEST_XRAY: "CC BY 4.0"}
+POPULATIONS = {CHEST_XRAY: "films of children of 1 to 5 years, of one centre (Guangzhou)"}
 HANDLE = re.compile(r"[A-Za-z0-9_-]{1,80}/[A-Za-z0-9_.-]{1,80}")
 
 
@@ -34,7 +35,7 @@ def load(key: str) -> DataSet:
             fix="Download it on the Data set page, or with `make data`.",
         )
     found = tree.data_set(tree.find(folder), key, _handle(key).split("/")[1], tree.file_stamp)
-    return dataclasses.replace(found, licence=LICENCES.get(key, ""))
+    return dataclasses.replace(found, licence=LICENCES.get(key, ""), population=POPULATIONS.get(key, ""))
 
 
 def folder_of(key: str) -> Path:

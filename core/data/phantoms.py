@@ -44,6 +44,7 @@ def load(key: str) -> DataSet:
         samples=tuple(_samples(patients, seed)),
         read=_read,
         licence="MIT, as the program that draws them",
+        population="drawings of a computer, not of patients",
         notes=("Every film is drawn by the computer. Nothing learnt here holds for patients.",),
     )
 

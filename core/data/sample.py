@@ -40,7 +40,8 @@ class DataSet:
 
     key: the text that names the set on the command line. read: a sample's bytes; raises OSError
     or UserError. notes: what a user should know of how the films were taken in. licence: "" where it
-    is not known. source: its name in SOURCES. fixes: what was decided about its films since.
+    is not known. source: its name in SOURCES. fixes: what was decided about its films since. population: whose
+    films these are, "" where it is not known.
     """
 
     key: str
@@ -52,6 +53,7 @@ class DataSet:
     licence: str = ""
     source: str = ""
     fixes: tuple[Fix, ...] = ()
+    population: str = ""
 
     @cached_property
     def digest(self) -> str:

@@ -54,7 +54,16 @@ def test_the_whole_job_through_the_command_line(tmp_path):
     assert predicted.returncode == 2
     first, second, third, fourth = (json.loads(line) for line in predicted.stdout.splitlines())
     for answer in (first, third):
-        assert set(answer) == {"file", "verdict", "probability", "threshold", "chest_film", "milliseconds"}
+        assert set(answer) == {
+            "file",
+            "verdict",
+            "probability",
+            "threshold",
+            "chest_film",
+            "reasons",
+            "warnings",
+            "milliseconds",
+        }
         assert answer["verdict"] in ("suggests_pneumonia", "suggests_normal")
         assert answer["chest_film"] is None
     for answer in (second, fourth):

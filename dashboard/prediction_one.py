@@ -7,6 +7,7 @@ import streamlit as st
 
 from core import images, metrics, reports, wording
 from core.answers import judged
+from core.data.sample import CLASS_NAMES
 from core.images import ImageSpec
 from core.metrics import Interval
 from core.model_store import StoredModel
@@ -22,6 +23,7 @@ LOOKS = {
     "uncertain": ("violet", ":material/help:"),
     "not_a_chest_film": ("red", ":material/block:"),
 }
+ALIKE = 5
 # Side of the picture that shows the whole film before it is brought into shape.
 WHOLE = 448
 
@@ -45,7 +47,8 @@ def show(model: StoredModel, asked: Asked) -> None:
         overlay = _film(predictor, found)
     if view == EXPERTS:
         _figures(found, model)
-        _steps(content, predictor.spec)
+        _steps(content, predictor.spec, found)
+        _alike(model, predictor, found)
         _card(model)
     _exports(reports.Asked(found, overlay, hashlib.sha256(content).hexdigest(), worth), model)
 
@@ -112,7 +115,7 @@ def _figures(found: Prediction, model: StoredModel) -> None:
         st.metric("Time", f"{found.milliseconds:.0f} ms", border=True, help="Decoding, checks and network.")
 
 
-def _steps(content: bytes, spec: ImageSpec) -> None:
+def _steps(content: bytes, spec: ImageSpec, found: Prediction) -> None:
     """How the file became what the network sees."""
     st.subheader("From the file to the network")
     header = images.read_header(content)
@@ -121,11 +124,32 @@ def _steps(content: bytes, spec: ImageSpec) -> None:
         f"{', colour' if header.colour else ''}": ImageSpec(WHOLE, "pad"),
         f"Brought to {spec.size} × {spec.size} pixels ({spec.framing})": ImageSpec(spec.size, spec.framing),
     }
-    if spec.equalise != "none":
-        steps[f"Contrast evened out ({spec.equalise})"] = spec
+    last = "As the network sees it" + (f", contrast evened out ({spec.equalise})" if spec.equalise != "none" else "")
     with st.grid(3, min_column_width=180):
         for text, step in steps.items():
             components.film(images.standardise(content, step), text, text)
+        components.film(found.film, last, last)
+
+
+def _alike(model: StoredModel, predictor: Predictor, found: Prediction) -> None:
+    """The films that the gate was fitted on and that look most like this one to the network."""
+    nearest = predictor.nearest(found.features, ALIKE)
+    if not nearest:
+        return
+    st.subheader("Most alike, of the films it knows")
+    key = caches.home_of(model)
+    prepared = caches.prepared_for(model, key) if key else None
+    place = {film: row for row, film in enumerate(prepared.table["id"])} if prepared else {}
+    with st.grid(ALIKE, min_column_width=120):
+        for name, distance in nearest:
+            told = f"{components.plain(name)} · distance {distance:.2f}"
+            if name in place:
+                row = place[name]
+                label = CLASS_NAMES[prepared.table["label"][row]]
+                components.film(prepared.film(row), f"{told} · {label}", f"Film {name}")
+            else:
+                st.markdown(told)
+    st.caption("By the network's own features: what is alike to it need not look alike. 1 is a usual film's distance.")
 
 
 def _card(model: StoredModel) -> None:

@@ -26,7 +26,7 @@ data:
 
 test:
 	@$(PYTHON) bootstrap.py tests
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint:
 	@$(PYTHON) bootstrap.py tests

@@ -238,7 +238,7 @@ def _limits(prepared: Prepared) -> list[str]:
     )
     return [
         f"Its films were {films}.",
-        "It knows two answers, normal and pneumonia, and gives one of them to any picture whatever.",
+        "It knows two answers, normal and pneumonia: a film with another disease gets one of them all the same.",
         "Figures on patients of the same data set promise nothing for other hospitals, ages, devices or prevalences.",
         "The figures are those of the folds' networks; the mean of their weights was not judged by itself.",
         model_store.NOTICE,

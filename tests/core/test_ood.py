@@ -79,8 +79,8 @@ def test_colours_and_odd_shapes_are_told(predictor):
     assert "It is a picture in colour." in predictor.predict(encode(coloured)).reasons
     grey = cv2.cvtColor(film(), cv2.COLOR_GRAY2BGR)
     assert "It is a picture in colour." not in predictor.predict(encode(grey)).reasons
-    long = predictor.predict(encode(cv2.resize(film(), (900, 300))))
-    assert "It is 3.0 times as long as it is wide." in long.reasons
+    long = predictor.predict(encode(cv2.resize(film(), (1000, 200))))
+    assert "It is 5.0 times as long as it is wide." in long.reasons
 
 
 def test_a_film_is_judged_alike_alone_among_others_and_from_prepared_pixels(predictor):

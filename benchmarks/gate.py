@@ -1,7 +1,7 @@
 """What the gate refuses: `CHEST_XRAY_DATA=... python -m benchmarks.gate`. Prints a Markdown table.
 
-The shipped model of chest films. Nothing here chooses anything: the gate is as its card has it. Pictures of scikit-learn
-come with it; those of scikit-image with its package, where that is installed (`data` folder, no download).
+The shipped model of chest films. Nothing here chooses anything: the gate is as its card has it. scikit-learn's pictures
+come with it; scikit-image's with its package, where that is installed (its `data` folder; nothing is downloaded).
 """
 
 import importlib.util

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from core import calibration, contradictions, images, model_store, ood
+from core import calibration, contradictions, images, model_card, model_store, ood
 from core.calibration import Calibration
 from core.errors import UserError
 from core.gradcam import Heatmaps
@@ -151,8 +151,8 @@ class Predictor:
         if said.white_is_zero and self.gate and self.gate.seems(film) == ood.EXCHANGED:
             plain = images.standardise(data, dataclasses.replace(self.spec, equalise="none"))
             film, warnings = images.equalised(255 - plain, self.spec), (contradictions.NOT_INVERTED, *warnings)
-        if made_from := self.card.get("population"):
-            warnings += (f"The model was made from {made_from}; what it says of others is not known to hold.",)
+        if population := model_card.about_population(self.card):
+            warnings += (population,)
         reasons = ood.reasons_of_file(data, images.read_header(data)) if self.gate else ()
         return _Decoded(film, reasons, warnings, time.perf_counter() - begin)
 

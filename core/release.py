@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
 from core import answers as film_answers
-from core import architectures, calibration, data, evaluation, images, metrics, model_store, runs
+from core import architectures, calibration, data, evaluation, images, metrics, model_card, model_store, runs
 from core.calibration import Calibration, OperatingPoint
 from core.data import card as data_card
 from core.data import splits
@@ -241,7 +241,7 @@ def _limits(prepared: Prepared) -> list[str]:
         "It knows two answers, normal and pneumonia: a film with another disease gets one of them all the same.",
         "Figures on patients of the same data set promise nothing for other hospitals, ages, devices or prevalences.",
         "The figures are those of the folds' networks; the mean of their weights was not judged by itself.",
-        model_store.NOTICE,
+        model_card.NOTICE,
     ]
 
 

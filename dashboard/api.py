@@ -20,7 +20,7 @@ from starlette.routing import Route
 from core import __version__, images, model_store, workspace
 from core.errors import UserError
 from core.gradcam import overlay
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from dashboard import loaded, openapi, uploads
 from dashboard.loaded import MODELS
 from dashboard.uploads import Film, Limits, Refusal, Room

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from dashboard import components, state
 from dashboard.app_pages import PAGES
 

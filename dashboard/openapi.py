@@ -3,7 +3,7 @@
 from typing import Any
 
 from core import __version__
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from dashboard import uploads
 from dashboard.loaded import STATES
 from dashboard.uploads import Limits

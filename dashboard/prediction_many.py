@@ -12,7 +12,8 @@ import streamlit as st
 
 from core import images, wording
 from core.errors import UserError
-from core.model_store import NOTICE, StoredModel
+from core.model_card import NOTICE, about_population
+from core.model_store import StoredModel
 from dashboard import prediction_one, state
 from dashboard.handing_in import Asked
 
@@ -70,7 +71,8 @@ def _answer(predictor, film: Asked) -> dict[str, Any]:
         "Answer": wording.VERDICTS[found.verdict],
         "Probability": found.probability,
         "Threshold": found.threshold,
-        "Why": " ".join((*found.reasons, *found.warnings)),
+        # Whom the model knows is the same for every film, and told below.
+        "Why": " ".join(text for text in (*found.reasons, *found.warnings) if text != about_population(predictor.card)),
     }
 
 
@@ -103,7 +105,11 @@ def _table(model: StoredModel, films: list[Asked], known: dict[str, dict[str, An
     )
     st.download_button(
         "Table (CSV)",
-        lambda: table.drop(columns="Film").assign(Notice=NOTICE, Model=model.name).to_csv(index=False),
+        lambda: (
+            table.drop(columns="Film")
+            .assign(Model=model.name, Notice=f"{NOTICE} {about_population(model.card)}".strip())
+            .to_csv(index=False)
+        ),
         "answers.csv",
         "text/csv",
         icon=":material/download:",

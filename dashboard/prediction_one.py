@@ -10,6 +10,7 @@ from core.answers import judged
 from core.data.sample import CLASS_NAMES
 from core.images import ImageSpec
 from core.metrics import Interval
+from core.model_card import about_population
 from core.model_store import StoredModel
 from core.prediction import Prediction, Predictor
 from dashboard import caches, components, state
@@ -39,8 +40,9 @@ def show(model: StoredModel, asked: Asked) -> None:
         _verdict(found)
         if asked.truth:
             st.markdown(f"The data set calls this film **{asked.truth}**.")
+        # Whom the model knows stands at the foot of the page: it is the same for every film.
         for text in (asked.known, *found.warnings):
-            if text:
+            if text and text != about_population(model.card):
                 st.warning(components.plain(text), icon=":material/info:")
         worth = _worth(model, found)
     with picture:

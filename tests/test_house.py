@@ -62,6 +62,7 @@ LEVELS = (
         "core.jobs",
         "core.run_queue",
         "core.runs",
+        "core.model_card",
         "core.model_store",
     ),
     (

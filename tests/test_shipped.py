@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core import data, evaluation, model_store, release
+from core import data, evaluation, model_card, model_store, release
 from core.data.prepare import prepare
 from core.prediction import Predictor
 from core.settings import TrainSettings
@@ -40,8 +40,8 @@ def test_it_is_whole_small_and_bears_its_card(name):
     assert model.card["data"]["synthetic"] == (name == PHANTOMS)
     TrainSettings.from_json(model.card["settings"])
     text = (MODELS / name / "card.md").read_text()
-    assert text == model_store.card_text(model.card)
-    assert model_store.NOTICE in text
+    assert text == model_card.text(model.card)
+    assert model_card.NOTICE in text
 
 
 def test_the_figures_of_the_card_follow_from_the_scores_beside_it():

@@ -9,7 +9,7 @@ from core.data.checks.shortcuts import NUISANCES
 from core.data.prepare import Prepared
 from core.data.sample import CLASS_NAMES
 from core.images import data_uri
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from core.reports.pages import TEMPLATES
 
 

@@ -5,7 +5,7 @@ from itertools import zip_longest
 from typing import Any
 
 from core import wording
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from core.reports.document import NAMED, Block, Heading, Paragraph, Points, Table
 
 LIMITS = (

@@ -6,7 +6,7 @@ from typing import Any
 from core import breakdown, wording
 from core.bootstrap import RESAMPLES
 from core.evaluation import EvaluationReport
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from core.reports import cards, extras
 from core.reports.document import NAMED, Block, Document, Drawing, Drawings, Heading, Paragraph, Table, Warned
 from core.reports.extras import Extras

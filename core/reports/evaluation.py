@@ -5,7 +5,7 @@ from typing import Any
 import core
 from core import workspace
 from core.evaluation import EvaluationReport
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from core.reports import contents, pages
 from core.reports.extras import Extras
 

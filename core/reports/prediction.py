@@ -9,7 +9,7 @@ import numpy as np
 from core import wording
 from core.data.checks.finding import NOTE, WARNING
 from core.metrics import Interval
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from core.prediction import Prediction
 from core.reports import pages
 from core.reports.document import NAMED, Block, Document, Example, Examples, Heading, Paragraph, Points, Table, Warned

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import __version__
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 
 st.subheader("What this is not", icon=":material/warning:")
 st.markdown(

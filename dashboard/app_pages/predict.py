@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.model_card import about_population
 from dashboard import components, handing_in, prediction_many, prediction_one
 
 with components.explained():
@@ -23,6 +24,8 @@ with components.explained():
             prediction_one.show(model, films[0])
         elif films:
             prediction_many.show(model, films)
+        if population := about_population(model.card):
+            st.caption(f":material/child_care: **{components.plain(population)}**")
         st.caption(
             "Films stay in memory and are gone with this page. Probabilities were calibrated on patients kept aside "
             f"from training and hold for films like those: {components.plain(model.card['data']['name'])}."

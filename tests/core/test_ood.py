@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core import cli, contradictions, data, gating, model_store, ood
+from core import cli, contradictions, data, gating, model_card, model_store, ood
 from core.data.prepare import prepare
 from core.errors import UserError
 from core.prediction import Predictor
@@ -163,7 +163,7 @@ def test_the_command_renews_a_gate_without_touching_the_model(phantoms, capsys):
     assert after["gate"]["threshold"] == pytest.approx(before["gate"]["threshold"], rel=1e-3)
     assert {key for key in after if after[key] != before[key]} <= {"gate", "uncertain"}
     assert (phantoms / "model.keras").read_bytes() == weights
-    assert (phantoms / "card.md").read_text() == model_store.card_text(after)
+    assert (phantoms / "card.md").read_text() == model_card.text(after)
     assert "- Gate: " in (phantoms / "card.md").read_text()
     assert Predictor.load("phantoms").gate
 

@@ -8,7 +8,7 @@ import pytest
 
 from core import reports, wording
 from core.metrics import Interval
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from core.prediction import Prediction
 from tests.core.test_reports import FULL_CARD, ODD, Parser, pages
 

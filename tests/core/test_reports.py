@@ -17,7 +17,7 @@ from core.breakdown import Group
 from core.cautions import Caution
 from core.lineup import Entry
 from core.metrics import Interval, Judged
-from core.model_store import NOTICE
+from core.model_card import NOTICE
 from core.reports import Extras, contents, drawings, pdf
 from core.reports.document import Example
 from core.robustness import FAMILIES

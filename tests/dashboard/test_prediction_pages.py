@@ -3,11 +3,13 @@
 import io
 import zipfile
 
+import numpy as np
 import pytest
 
 from core import wording
 from core.data.phantoms import load
 from core.prediction import Predictor
+from tests.conftest import PROJECT
 from tests.dashboard.opened import open_page, texts
 from tests.helpers import encode, film, write_dicom
 
@@ -100,3 +102,19 @@ def test_a_film_of_the_data_set_can_be_asked_about_and_says_whether_it_was_train
             break
     assert len(said) == 2
     assert not app.exception
+
+
+def test_what_is_no_chest_film_is_refused_with_the_reason_and_without_a_probability(monkeypatch):
+    monkeypatch.setenv("PNEUMOSCOPE_MODELS", str(PROJECT / "models"))
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
+    app = open_page("predict")
+    app.selectbox(key="predict_model").set_value("phantoms").run(timeout=60)
+    app.file_uploader[0].set_value([("noise.png", encode(noise), "image/png")]).run(timeout=60)
+    assert not app.exception
+    assert "Not a chest X-ray" in app.header[0].value
+    assert "unlike the chest films that the model knows" in texts(app)
+    assert "probability of pneumonia" not in texts(app)
+    assert "The model was made from drawings of a computer" in texts(app)
+    app.segmented_control(key="predict_view").set_value("For experts").run(timeout=60)
+    assert not app.exception
+    assert {metric.label: metric.value for metric in app.metric}["Chest film"] == "no"

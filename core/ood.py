@@ -97,7 +97,7 @@ class Gate:
         # Not "above": features that are no numbers pass nothing.
         if not ratio <= 1:
             found.append(
-                f"It is unlike the chest films that the model knows: {ratio:.1f} times as far as still passes."
+                f"It is unlike the chest films that the model knows: {ratio:.1f} times as far off as one may be."
             )
         return tuple(found)
 
